@@ -1,0 +1,105 @@
+/* base/err.c -- errors in a fixed buffer; see err.h. */
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const words[] = {
+    [ERR_OK] = "ok",
+    [ERR_NOMEM] = "out-of-memory",
+    [ERR_INTERNAL] = "internal",
+    [ERR_USAGE] = "usage",
+    [ERR_CONFIG] = "configuration",
+    [ERR_INVALID] = "invalid",
+    [ERR_TOOBIG] = "too-big",
+    [ERR_IO] = "io",
+    [ERR_NOTFOUND] = "not-found",
+    [ERR_AMBIGUOUS] = "ambiguous",
+    [ERR_CANCELED] = "canceled",
+    [ERR_UNSENT] = "unsent",
+    [ERR_BUSY] = "busy",
+    [ERR_CONFLICT] = "conflict",
+    [ERR_DENIED] = "denied",
+    [ERR_REFUSED] = "refused",
+    [ERR_AUTH] = "auth",
+    [ERR_UNSUPPORTED] = "unsupported",
+    [ERR_TIMEOUT] = "timeout",
+    [ERR_UNPROVEN] = "unproven",
+};
+
+int err_set(struct err *e, enum err_code code, int native, const char *fmt, ...)
+{
+    va_list ap;
+
+    e->code = code;
+    e->native = native;
+    va_start(ap, fmt);
+    (void)vsnprintf(e->msg, sizeof(e->msg), fmt, ap); /* cut, never overrun */
+    va_end(ap);
+    return -1;
+}
+
+int err_wrap(struct err *e, const char *fmt, ...)
+{
+    char context[sizeof(e->msg)];
+    size_t used;
+    va_list ap;
+
+    va_start(ap, fmt);
+    int n = vsnprintf(context, sizeof(context), fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        return -1;
+    used = strnlen(context, sizeof(context) - 1);
+
+    /* The innermost text is the one that is cut when there is no room for all. */
+    if (used + 3 < sizeof(context))
+        (void)snprintf(context + used, sizeof(context) - used, ": %s", e->msg);
+    memcpy(e->msg, context, sizeof(e->msg));
+    e->msg[sizeof(e->msg) - 1] = '\0';
+    return -1;
+}
+
+int err_sys(struct err *e, enum err_code code, int errnum, const char *fmt, ...)
+{
+    char text[256];
+    va_list ap;
+
+    va_start(ap, fmt);
+    int n = vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        text[0] = '\0';
+    return err_set(e, code, errnum, "%s: %s", text, strerror(errnum));
+}
+
+const char *err_word(enum err_code code)
+{
+    if ((size_t)code >= sizeof(words) / sizeof(words[0]))
+        return "internal";
+    return words[code];
+}
+
+bool err_is_refusal(const struct err *e)
+{
+    switch (e->code) {
+    case ERR_UNSENT:
+    case ERR_BUSY:
+    case ERR_CONFLICT:
+    case ERR_DENIED:
+    case ERR_REFUSED:
+    case ERR_AUTH:
+    case ERR_NOTFOUND:
+    case ERR_UNSUPPORTED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool err_is_elsewhere(const struct err *e)
+{
+    return e->code == ERR_UNSENT || e->code == ERR_BUSY || e->code == ERR_AUTH ||
+           e->code == ERR_TIMEOUT;
+}

@@ -1,0 +1,38 @@
+/* base/file.h -- files that we trust, opened once and checked by descriptor (checklist F).
+ *
+ * "Trusted" means: a regular file, owned by root or by the user we run as, not writable by
+ * group or others, in folders of which the same holds up to "/". A sticky folder (/tmp)
+ * on the way up is accepted where the folder below it is ours, since nobody else can then
+ * rename it; a secret directly in one is refused. Never stat a path and open it later.
+ */
+#ifndef CORDON_BASE_FILE_H
+#define CORDON_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/text.h"
+
+enum {
+    FILE_PUBLIC = 0,  /* others may read it */
+    FILE_PRIVATE = 1, /* nobody but the owner may read it: the error says which chmod to type */
+    FILE_SECRET = 2,  /* as FILE_PRIVATE, and not directly in a sticky folder */
+};
+
+/* Open for reading with O_NOFOLLOW|O_CLOEXEC and check as above. */
+int file_open_trusted(const char *path, int how, int *ret_fd, struct err *e);
+/* Read the whole of it, at most `max` bytes, into `t` (initialised by the caller). */
+int file_read_trusted(const char *path, int how, size_t max, struct text *t, struct err *e);
+/* Check only (for files that a library opens itself, such as a keytab). */
+int file_check_trusted(const char *path, int how, struct err *e);
+/* Any file or "-" for stdin: no trust asked, only a size limit. */
+int file_read_any(const char *path, size_t max, struct text *t, struct err *e);
+
+/* Make sure that `path` is a folder of our own, mode 0700, creating it (and missing parents,
+ * 0700) if need be; refuses one that others own or may enter for writing. */
+int file_private_dir(const char *path, struct err *e);
+/* Write whole: temporary file in the same folder, fsync, rename, fsync of the folder. 0600. */
+int file_write_atomic(const char *path, const void *p, size_t n, struct err *e);
+
+#endif

@@ -1,0 +1,77 @@
+/* config/config.h -- the settings, as the rest of the program sees them: plain structs.
+ *
+ * Everything comes from the one table in config/keys.c: type, range, default, help. Modules
+ * receive `const struct cfg_domain *` and the like; none reads files or environment itself.
+ */
+#ifndef CORDON_CONFIG_CONFIG_H
+#define CORDON_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/text.h"
+
+struct cfg_list { /* comma-separated; a comma inside "..." or after \ does not part */
+    char **items;
+    size_t count;
+};
+
+enum cfg_events { CFG_EVENTS_NONE, CFG_EVENTS_SAMBA, CFG_EVENTS_JSONL, CFG_EVENTS_WINRM };
+enum cfg_transport { CFG_TRANSPORT_GSSAPI, CFG_TRANSPORT_LDAPS };
+enum cfg_write { CFG_WRITE_ALL, CFG_WRITE_FIRST };
+
+struct cfg_domain {
+    char *name;      /* DNS name, lower case: "corp.example.com" */
+    char *realm;     /* default: the name in upper case */
+    struct cfg_list dcs;
+    char *site;      /* NULL: ask a DC (LDAP ping) */
+    char *keytab;    /* path or NULL */
+    char *principal; /* for the keytab; NULL: its first entry */
+    char *base;      /* distinguishedName below which accounts may be touched; NULL: the whole domain */
+    enum cfg_events events;
+    struct cfg_list events_file;
+    enum cfg_transport transport;
+    char *ca_file;   /* for ldaps; NULL: the system's */
+    enum cfg_write write;
+    unsigned write_limit;
+    uint64_t connect_timeout_ms;
+    uint64_t operation_timeout_ms;
+};
+
+struct cfg_policy {
+    struct cfg_list never_disable, always_disable, never_credentials, always_credentials;
+    struct cfg_list privileged_groups; /* besides the built-in ones */
+    bool allow_privileged;             /* whether --privileged may be used at all */
+};
+
+struct cfg {
+    struct cfg_domain *domains;
+    size_t domain_count;
+    struct cfg_policy policy;
+    char *log_level;
+    uint64_t watch_within_ms; /* open the event source within this, or go ahead without */
+    uint64_t confirm_ms;      /* how long to wait for an event after the change */
+    uint64_t wait_ms;         /* how long to wait for convergence (--wait) */
+    unsigned window;          /* operations in flight on one connection */
+};
+
+#define CFG_DEFAULT_PATH "/etc/cordon/cordon.conf"
+
+/* Read `path` (trusted file, see base/file.h) and the drop-ins `<dir of path>/conf.d/*.conf` in
+ * name order; check everything; on any error nothing is used. Every error found is appended to
+ * `errors` (if not NULL), one line each, "file:line:column: text"; `e` gets the first, ERR_CONFIG. */
+int cfg_load(const char *path, struct cfg **ret_cfg, struct text *errors, struct err *e);
+/* The same from memory, for tests and the fuzzer; `name` stands in for the path. */
+int cfg_load_bytes(const char *name, const char *s, size_t n, struct cfg **ret_cfg,
+                   struct text *errors, struct err *e);
+void cfg_free(struct cfg *c);
+void cfg_freep(struct cfg **c);
+
+/* The settings in effect, each with where it came from ("default", "file:line"). */
+int cfg_show(const struct cfg *c, bool json, struct text *out, struct err *e);
+int cfg_sample(struct text *out, struct err *e);   /* a commented sample file that itself passes cfg_load */
+int cfg_manual(struct text *out, struct err *e);   /* cordon.conf(5), in man(7) roff */
+
+#endif
