@@ -27,7 +27,7 @@ void loop_free(struct loop *l); /* everything must be stopped; jobs still runnin
 int loop_run(struct loop *l, struct err *e); /* until loop_stop, or nothing is left to wait for */
 void loop_stop(struct loop *l);
 
-/* Monotonic milliseconds. In unit tests loop_test_advance moves it; nobody sleeps. */
+/* Monotonic milliseconds. */
 uint64_t loop_now(struct loop *l);
 uint64_t loop_now_us(struct loop *l); /* not cached: for measuring */
 
