@@ -20,17 +20,24 @@ enum {
     FILE_SECRET = 2,  /* as FILE_PRIVATE, and not directly in a sticky folder */
 };
 
+/* Links: the file itself may not be one; a folder on the way may, where root or we made it.
+ * Errors: ERR_NOTFOUND, ERR_CONFIG (not trusted: the text says why and what to type), ERR_DENIED,
+ * ERR_IO, ERR_TOOBIG. */
+
 /* Open for reading with O_NOFOLLOW|O_CLOEXEC and check as above. */
 int file_open_trusted(const char *path, int how, int *ret_fd, struct err *e);
 /* Read the whole of it, at most `max` bytes, into `t` (initialised by the caller). */
 int file_read_trusted(const char *path, int how, size_t max, struct text *t, struct err *e);
 /* Check only (for files that a library opens itself, such as a keytab). */
 int file_check_trusted(const char *path, int how, struct err *e);
+/* A folder that is trusted itself, and not shared by everybody: to list it. */
+int file_open_trusted_dir(const char *path, int *ret_fd, struct err *e);
 /* Any file or "-" for stdin: no trust asked, only a size limit. */
 int file_read_any(const char *path, size_t max, struct text *t, struct err *e);
 
 /* Make sure that `path` is a folder of our own, mode 0700, creating it (and missing parents,
- * 0700) if need be; refuses one that others own or may enter for writing. */
+ * 0700) if need be; refuses one that others own or may enter for writing. Where others may only
+ * read it, it is closed to them. What lies above it must be trusted, as for files. */
 int file_private_dir(const char *path, struct err *e);
 /* Write whole: temporary file in the same folder, fsync, rename, fsync of the folder. 0600. */
 int file_write_atomic(const char *path, const void *p, size_t n, struct err *e);
