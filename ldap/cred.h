@@ -1,0 +1,40 @@
+/* ldap/cred.h -- who we are to Kerberos.
+ *
+ * The caller's own ticket cache (one-shot), or tickets from a keytab in a cache in memory that
+ * nobody else sees (service, --as-agent): MIT krb5, AES only, not forwardable, mutual
+ * authentication always (checklist K). Nothing is put into the environment but KRB5_CONFIG, once.
+ */
+#ifndef CORDON_LDAP_CRED_H
+#define CORDON_LDAP_CRED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+
+#define AD_PRINCIPAL 256
+
+struct ad_cred {
+    char ccache[64];              /* "MEMORY:..."; "" : the caller's default cache */
+    char principal[AD_PRINCIPAL]; /* who: "svc-cordon@CORP.EXAMPLE.COM" */
+    int64_t ends_ms;              /* wall clock, when the ticket-granting ticket ends */
+};
+
+/* Put our own settings in front of the system's krb5.conf: no DNS canonicalisation, no reverse
+ * DNS, AES only, tickets not forwardable (K1, K4), and the realm of each domain. Before the first
+ * thread. `names`: DNS domains, `realms` beside them. `base_path`: the krb5.conf to build upon. */
+int ad_cred_profile(const char *const *names, const char *const *realms, size_t count,
+                    const char *base_path, struct err *e);
+
+/* Tickets from a keytab, as a job. cb(arg, cred, NULL) or cb(arg, NULL, err): the error names the
+ * cause (kvno, unknown principal, clock, KDC) and what to do. Once. */
+typedef void (*ad_cred_cb)(void *arg, const struct ad_cred *cred, const struct err *e);
+int ad_cred_keytab_start(struct loop *l, const char *keytab, const char *principal,
+                         const char *realm, ad_cred_cb cb, void *arg, struct err *e);
+
+/* What the caller's own cache holds. ERR_AUTH: no cache, no ticket, or it has ended. Reads a local
+ * file only. `realm`: the realm whose ticket-granting ticket is wanted. */
+int ad_cred_caller(const char *realm, struct ad_cred *ret_cred, struct err *e);
+
+#endif

@@ -1,0 +1,18 @@
+/* ldap/result.h -- what an LDAP result means for the caller, and in words. For ldap/ only. */
+#ifndef CORDON_LDAP_RESULT_H
+#define CORDON_LDAP_RESULT_H
+
+#include <ldap.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+
+/* Read the result in `msg` (freed here). *e is ERR_NONE on success, else sorted and explained:
+ * the code by the one table in result.c, the words by Windows' extended code in the text
+ * (MS-ADTS 3.1.1.3.1.9: the first eight hex digits of the diagnostic message). */
+int ad_result_err(LDAP *ld, LDAPMessage *msg, bool modify, const char *host, struct err *e);
+
+/* Why a bind failed: GSSAPI's own words, the data code of result 49, and what to do. */
+int ad_result_bind_err(LDAP *ld, int rc, const char *host, struct err *e);
+
+#endif
