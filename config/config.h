@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "base/text.h"
 
-struct cfg_list { /* comma-separated; a comma inside "..." or after \ does not part */
+struct cfg_list { /* in the order of the file; how entries are parted: config/list.h */
     char **items;
     size_t count;
 };
@@ -31,7 +31,7 @@ struct cfg_domain {
     char *principal; /* for the keytab; NULL: its first entry */
     char *base;      /* distinguishedName below which accounts may be touched; NULL: the whole domain */
     enum cfg_events events;
-    struct cfg_list events_file;
+    struct cfg_list events_file; /* "/path", or "host:/path" with a host of `dcs` or the domain */
     enum cfg_transport transport;
     char *ca_file;   /* for ldaps; NULL: the system's */
     enum cfg_write write;
@@ -40,14 +40,18 @@ struct cfg_domain {
     uint64_t operation_timeout_ms;
 };
 
+/* Entries: "name", "user@domain", "S-1-5-...", a DN, a pattern with * or ?, "group:..." with a name,
+ * SID or DN, "ou:DN". The prefixes are lower case; DNs are whole and as typed, escapes included. */
 struct cfg_policy {
     struct cfg_list never_disable, always_disable, never_credentials, always_credentials;
-    struct cfg_list privileged_groups; /* besides the built-in ones */
+    struct cfg_list privileged_groups; /* besides the built-in ones; without "group:" */
     bool allow_privileged;             /* whether --privileged may be used at all */
 };
 
+struct cfg_sources; /* which file and line each setting is from; config/config.c */
+
 struct cfg {
-    struct cfg_domain *domains;
+    struct cfg_domain *domains; /* in the order of `domain_names` */
     size_t domain_count;
     struct cfg_policy policy;
     char *log_level;
@@ -55,19 +59,31 @@ struct cfg {
     uint64_t confirm_ms;      /* how long to wait for an event after the change */
     uint64_t wait_ms;         /* how long to wait for convergence (--wait) */
     unsigned window;          /* operations in flight on one connection */
+    struct cfg_list domain_names;
+    struct cfg_sources *sources;
 };
 
 #define CFG_DEFAULT_PATH "/etc/cordon/cordon.conf"
 
-/* Read `path` (trusted file, see base/file.h) and the drop-ins `<dir of path>/conf.d/*.conf` in
- * name order; check everything; on any error nothing is used. Every error found is appended to
- * `errors` (if not NULL), one line each, "file:line:column: text"; `e` gets the first, ERR_CONFIG. */
+/* Read `path` (trusted, FILE_PRIVATE, see base/file.h) and after it, from the folder conf.d beside
+ * it, what ends in ".conf", in name order. A later file may give a key of an earlier one anew.
+ * Everything is checked; on any error nothing is used. Every error found is appended to `errors`
+ * (if not NULL), one line each, "file:line:column: text", or "file: text" for a whole file; `e`
+ * gets the first: ERR_CONFIG, or ERR_NOMEM.
+ *
+ * Also checked where they exist: keytabs (FILE_SECRET) and ca_files (FILE_PUBLIC). That one is not
+ * there, or not for us to read, is an error only for whoever uses it. */
 int cfg_load(const char *path, struct cfg **ret_cfg, struct text *errors, struct err *e);
-/* The same from memory, for tests and the fuzzer; `name` stands in for the path. */
+/* The same from memory, for tests and the fuzzer; `name` stands in for the path. No file is
+ * looked at. */
 int cfg_load_bytes(const char *name, const char *s, size_t n, struct cfg **ret_cfg,
                    struct text *errors, struct err *e);
 void cfg_free(struct cfg *c);
 void cfg_freep(struct cfg **c);
+
+/* What is no error but worth a line: "file:line:column: text", one a line; nothing where there is
+ * nothing. For instance a setting that this version knows and does not use yet. */
+int cfg_notices(const struct cfg *c, struct text *out, struct err *e);
 
 /* The settings in effect, each with where it came from ("default", "file:line"). */
 int cfg_show(const struct cfg *c, bool json, struct text *out, struct err *e);
