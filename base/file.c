@@ -27,7 +27,7 @@ enum walk_end {
 };
 
 struct walk {
-    const char *path; /* as the caller wrote it: for messages */
+    const char *path;    /* as the caller wrote it: for messages */
     char rest[PATH_MAX]; /* what is still ahead of us, without a slash in front */
     char at[PATH_MAX];   /* the folder that `fd` is, for messages */
     int fd;
@@ -88,13 +88,11 @@ static int judge_file(const char *path, int how, bool shared, const struct stat 
     if (!S_ISREG(st->st_mode))
         return err_set(e, ERR_CONFIG, 0, "'%s' is not a regular file", shown);
     if (!owner_ok(st))
-        return err_set(e, ERR_CONFIG, 0,
-                       "'%s' belongs to uid %lu: only root or uid %lu may own it", shown,
-                       (unsigned long)st->st_uid, (unsigned long)geteuid());
+        return err_set(e, ERR_CONFIG, 0, "'%s' belongs to uid %lu: only root or uid %lu may own it",
+                       shown, (unsigned long)st->st_uid, (unsigned long)geteuid());
     if (how != FILE_PUBLIC && (st->st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        return err_set(e, ERR_CONFIG, 0,
-                       "'%s' is open to others (mode %04o): type  chmod 600 '%s'", shown,
-                       (unsigned)st->st_mode & 07777U, shown);
+        return err_set(e, ERR_CONFIG, 0, "'%s' is open to others (mode %04o): type  chmod 600 '%s'",
+                       shown, (unsigned)st->st_mode & 07777U, shown);
     if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
         return err_set(e, ERR_CONFIG, 0,
                        "'%s' may be changed by others (mode %04o): type  chmod go-w '%s'", shown,
@@ -361,7 +359,8 @@ int file_private_dir(const char *path, struct err *e)
         return -1;
 
     if (st.st_uid != geteuid())
-        return err_set(e, ERR_CONFIG, 0, "folder '%s' belongs to uid %lu: it must be ours (uid %lu)",
+        return err_set(e, ERR_CONFIG, 0,
+                       "folder '%s' belongs to uid %lu: it must be ours (uid %lu)",
                        text_shown(shown, path), (unsigned long)st.st_uid, (unsigned long)geteuid());
     if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
         return err_set(e, ERR_CONFIG, 0,

@@ -1,0 +1,67 @@
+/* config/keys.h -- the one table of settings: section, key, type, range, default, unit, help, harm.
+ *
+ * Everything else is made from it: parsing and its errors (config.c), `cordon config show`, the
+ * sample file and cordon.conf(5) (show.c). To add a setting, add a field and a line here.
+ */
+#ifndef CORDON_CONFIG_KEYS_H
+#define CORDON_CONFIG_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum cfg_type {
+    CFG_NAME,      /* char *: a name without spaces */
+    CFG_REALM,     /* char *: upper case */
+    CFG_PATH,      /* char *: an absolute path */
+    CFG_DN,        /* char *: a whole distinguishedName */
+    CFG_BOOL,      /* bool */
+    CFG_COUNT,     /* unsigned, min..max */
+    CFG_DURATION,  /* uint64_t, milliseconds, min..max */
+    CFG_WORD,      /* an enum: the place of the word in `words` */
+    CFG_WORD_TEXT, /* char *: one of `words` */
+    CFG_DOMAINS,   /* struct cfg_list of DNS names */
+    CFG_HOSTS,     /* struct cfg_list of host names; no IP addresses */
+    CFG_FILES,     /* struct cfg_list of /path or host:/path */
+    CFG_ACCOUNTS,  /* struct cfg_list, by the rule in list.h */
+    CFG_GROUPS,    /* the same, groups only: "group:" may be left out and is taken off */
+    CFG_LATER,     /* not stored: for an issue to come */
+};
+
+struct cfg_key {
+    const char *section; /* "domain" stands for [domain/NAME] */
+    const char *name;
+    enum cfg_type type;
+    size_t offset;        /* into struct cfg, or struct cfg_domain for "domain" */
+    uint64_t min, max;    /* of counts; of durations in milliseconds */
+    const char *words;    /* parted by spaces */
+    const char *def;      /* as one would type it; NULL: none */
+    const char *def_says; /* where `def` is NULL: what happens then */
+    const char *unit;
+    const char *typical;
+    const char *help;
+    const char *harm; /* what a wrong value does */
+};
+
+extern const struct cfg_key cfg_keys[];
+extern const size_t cfg_key_count;
+
+struct cfg_section {
+    const char *name; /* "domain" stands for [domain/NAME] */
+    const char *help;
+    bool later; /* for an issue to come */
+};
+extern const struct cfg_section cfg_sections[];
+extern const size_t cfg_section_count;
+
+/* NULL where there is none. Case does not matter. `section` as in the table. */
+const struct cfg_key *cfg_key_find(const char *section, const char *name);
+const struct cfg_section *cfg_section_find(const char *name);
+/* The nearest name to a mistyped one, or NULL where none is near. */
+const struct cfg_key *cfg_key_near(const char *section, const char *name);
+const struct cfg_section *cfg_section_near(const char *name);
+/* The place of `word` in `words`, counted from 0, or -1. Word `i`, or "" (into buf). */
+int cfg_word_find(const char *words, const char *word);
+const char *cfg_word_at(const char *words, unsigned i, char buf[32]);
+
+#endif

@@ -1,0 +1,410 @@
+/* config/show.c -- what the table says, for a person: the settings in effect, a sample file, the
+ * man page. Nothing here is a secret: secrets are never values, only file names are.
+ */
+#include "config/config.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "config/keys.h"
+#include "config/list.h"
+#include "config/sources.h"
+
+/* --- the settings in effect ------------------------------------------------------------ */
+
+static bool is_list(enum cfg_type type)
+{
+    return type == CFG_DOMAINS || type == CFG_HOSTS || type == CFG_FILES || type == CFG_ACCOUNTS ||
+           type == CFG_GROUPS;
+}
+
+/* So that what is shown could be put into a file again. */
+static void add_value(struct text *out, const char *s, bool account)
+{
+    bool quote = account ? cfg_dn_like(s) || strpbrk(s, ",;#") != NULL : strpbrk(s, ";#") != NULL;
+
+    text_addf(out, quote ? "\"%s\"" : "%s", s);
+}
+
+static void add_list(struct text *out, const struct cfg_key *key, const struct cfg_list *l)
+{
+    bool accounts = key->type == CFG_ACCOUNTS || key->type == CFG_GROUPS;
+
+    for (size_t i = 0; i < l->count; i++) {
+        if (i > 0)
+            text_add(out, ", ");
+        add_value(out, l->items[i], accounts);
+    }
+}
+
+/* One value as one would type it; nothing where there is none. */
+static void add_field(struct text *out, const struct cfg_key *key, const void *base,
+                      const struct ini_entry *from)
+{
+    const void *field = (const char *)base + key->offset;
+    char buf[32];
+    unsigned word;
+
+    if (is_list(key->type)) {
+        add_list(out, key, field);
+        return;
+    }
+    switch (key->type) {
+    case CFG_BOOL:
+        text_add(out, *(const bool *)field ? "yes" : "no");
+        break;
+    case CFG_COUNT:
+        text_addf(out, "%u", *(const unsigned *)field);
+        break;
+    case CFG_DURATION:
+        text_add(out, cfg_duration_text(*(const uint64_t *)field, buf));
+        break;
+    case CFG_WORD:
+        memcpy(&word, field, sizeof(word));
+        text_add(out, cfg_word_at(key->words, word, buf));
+        break;
+    case CFG_LATER:
+        /* A value over several lines is shown on one. */
+        for (const char *s = from != NULL ? from->value : ""; *s != '\0'; s++)
+            text_addc(out, (char)(*s == '\n' ? ' ' : *s));
+        break;
+    default:
+        if (*(char *const *)field != NULL)
+            add_value(out, *(char *const *)field, false);
+        break;
+    }
+}
+
+static void show_text(struct text *out, const struct cfg_key *key, const char *value,
+                      const struct ini_entry *from)
+{
+    if (value[0] == '\0')
+        text_addf(out, "# %s: %s\n", key->name, key->def_says != NULL ? key->def_says : "not set");
+    else if (from == NULL)
+        text_addf(out, "%s = %s  # default\n", key->name, value);
+    else
+        text_addf(out, "%s = %s  # %s:%u\n", key->name, value, from->at.file, from->at.line);
+}
+
+static void show_json(struct json_out *o, const struct cfg_key *key, const void *base,
+                      const char *section, const char *value, const struct ini_entry *from)
+{
+    const struct cfg_list *l = (const void *)((const char *)base + key->offset);
+    struct text where = TEXT_INIT(8192);
+
+    json_out_object(o, NULL);
+    json_out_str(o, "section", section);
+    json_out_str(o, "key", key->name);
+    if (is_list(key->type)) {
+        json_out_array(o, "value");
+        for (size_t i = 0; i < l->count; i++)
+            json_out_str(o, NULL, l->items[i]);
+        json_out_end_array(o);
+    } else if (key->type == CFG_BOOL) {
+        json_out_bool(o, "value", *(const bool *)(const void *)l);
+    } else if (key->type == CFG_COUNT) {
+        json_out_u64(o, "value", *(const unsigned *)(const void *)l);
+    } else {
+        json_out_str(o, "value", value[0] != '\0' ? value : NULL);
+    }
+    if (key->type == CFG_DURATION)
+        json_out_u64(o, "ms", *(const uint64_t *)(const void *)l);
+    if (from != NULL) {
+        text_addf(&where, "%s:%u", from->at.file, from->at.line);
+        json_out_str(o, "from", where.s);
+    } else {
+        json_out_str(o, "from", "default");
+    }
+    json_out_end_object(o);
+    text_done(&where);
+}
+
+/* One section of the table; `d` for [domain/NAME]. */
+static void show_section(const struct cfg *c, const struct cfg_section *s,
+                         const struct cfg_domain *d, struct json_out *json, struct text *out)
+{
+    struct text name = TEXT_INIT(512), value = TEXT_INIT(1024 * 1024);
+    bool began = false;
+
+    text_addf(&name, "%s%s%s", s->name, d != NULL ? "/" : "", d != NULL ? d->name : "");
+    for (size_t i = 0; i < cfg_key_count; i++) {
+        const struct cfg_key *key = &cfg_keys[i];
+        const struct ini_entry *from;
+        const void *base = cfg_key_base(c, key, d);
+
+        if (strcmp(key->section, s->name) != 0)
+            continue;
+        from = cfg_source_find(c, key, d != NULL ? d->name : NULL);
+        if (key->type == CFG_LATER && from == NULL)
+            continue;
+        text_clear(&value);
+        add_field(&value, key, base, from);
+        out->failed = out->failed || value.failed;
+        if (json != NULL) {
+            show_json(json, key, base, name.s, value.s, from);
+            continue;
+        }
+        if (!began)
+            text_addf(out, "[%s]\n", name.s);
+        began = true;
+        show_text(out, key, value.s, from);
+    }
+    if (began)
+        text_addc(out, '\n');
+    text_done(&name);
+    text_done(&value);
+}
+
+int cfg_show(const struct cfg *c, bool json, struct text *out, struct err *e)
+{
+    struct json_out o;
+
+    json_out_init(&o, out);
+    if (json) {
+        json_out_object(&o, NULL);
+        json_out_str(&o, "type", "config");
+        json_out_array(&o, "settings");
+    }
+    for (size_t i = 0; i < cfg_section_count; i++) {
+        const struct cfg_section *s = &cfg_sections[i];
+
+        if (strcmp(s->name, "domain") != 0) {
+            show_section(c, s, NULL, json ? &o : NULL, out);
+            continue;
+        }
+        for (size_t k = 0; k < c->domain_count; k++)
+            show_section(c, s, &c->domains[k], json ? &o : NULL, out);
+    }
+    if (json) {
+        json_out_end_array(&o);
+        json_out_end_object(&o);
+        text_addc(out, '\n');
+    }
+    return text_check(out, "settings", e);
+}
+
+/* --- what is worth a line ------------------------------------------------------------------- */
+
+static void notice(struct text *out, const struct ini_entry *en, const char *what)
+{
+    text_addf(out, "%s:%u:%u: '%s' %s\n", en->at.file, en->at.line, en->at.column, en->key, what);
+}
+
+/* `key` of a domain is given, but `idle` says that nothing looks at it. */
+static void notice_idle(const struct cfg *c, const struct cfg_domain *d, const char *key, bool idle,
+                        const char *what, struct text *out)
+{
+    const struct ini_entry *en = cfg_source_find(c, cfg_key_find("domain", key), d->name);
+
+    if (en != NULL && idle)
+        notice(out, en, what);
+}
+
+int cfg_notices(const struct cfg *c, struct text *out, struct err *e)
+{
+    for (size_t i = 0; i < c->sources->count; i++) {
+        const struct cfg_source *s = &c->sources->list[i];
+
+        if (s->key->type == CFG_LATER)
+            notice(out, s->entry, "is known, but not used yet");
+    }
+    for (size_t i = 0; i < c->domain_count; i++) {
+        const struct cfg_domain *d = &c->domains[i];
+
+        notice_idle(c, d, "events_file",
+                    d->events != CFG_EVENTS_SAMBA && d->events != CFG_EVENTS_JSONL,
+                    "is not used: events is neither samba nor jsonl", out);
+        notice_idle(c, d, "ca_file", d->transport != CFG_TRANSPORT_LDAPS,
+                    "is not used: transport is not ldaps", out);
+        notice_idle(c, d, "principal", d->keytab == NULL, "is not used: there is no keytab", out);
+        notice_idle(c, d, "write_limit", d->dcs.count > 0 || d->write == CFG_WRITE_FIRST,
+                    "is not used: it is for write = all without dcs", out);
+    }
+    return text_check(out, "notices", e);
+}
+
+/* --- the sample file ----------------------------------------------------------------------------
+ */
+
+/* A comment, broken at spaces before column 88. */
+static void add_comment(struct text *out, const char *s)
+{
+    while (*s != '\0') {
+        size_t n = strlen(s), cut = n;
+
+        if (n > 86) {
+            for (cut = 86; cut > 0 && s[cut] != ' '; cut--)
+                ;
+            if (cut == 0)
+                cut = n;
+        }
+        text_addf(out, "# %.*s\n", (int)cut, s);
+        s += cut;
+        s += strspn(s, " ");
+    }
+}
+
+static void sample_key(struct text *out, const struct cfg_key *key)
+{
+    text_addc(out, '\n');
+    add_comment(out, key->help);
+    if (strcmp(key->name, "domains") == 0)
+        text_add(out, "domains = corp.example.com\n");
+    else if (key->def != NULL)
+        text_addf(out, "#%s = %s\n", key->name, key->def);
+    else
+        text_addf(out, "# Default: %s. For instance:\n#%s = %s\n", key->def_says, key->name,
+                  key->typical);
+}
+
+int cfg_sample(struct text *out, struct err *e)
+{
+    text_add(out,
+             "# cordon.conf -- see cordon.conf(5). Owned by root or by the user that runs cordon,\n"
+             "# chmod 600. A line that begins with '#' is a comment; those that begin with a key\n"
+             "# after '#' show the default, or an example.\n");
+    for (size_t i = 0; i < cfg_section_count; i++) {
+        const struct cfg_section *s = &cfg_sections[i];
+
+        if (s->later)
+            continue;
+        text_addc(out, '\n');
+        add_comment(out, s->help);
+        text_addf(out, "[%s%s]\n", s->name,
+                  strcmp(s->name, "domain") == 0 ? "/corp.example.com" : "");
+        for (size_t k = 0; k < cfg_key_count; k++) {
+            if (strcmp(cfg_keys[k].section, s->name) == 0 && cfg_keys[k].type != CFG_LATER)
+                sample_key(out, &cfg_keys[k]);
+        }
+    }
+    return text_check(out, "sample", e);
+}
+
+/* --- the man page
+ * ------------------------------------------------------------------------------------ */
+
+/* Text into roff: backslashes and minus signs escaped, no line begins with a request. */
+static void add_roff(struct text *out, const char *s)
+{
+    if (*s == '.' || *s == '\'')
+        text_add(out, "\\&");
+    for (; *s != '\0'; s++) {
+        if (*s == '\\')
+            text_add(out, "\\e");
+        else if (*s == '-')
+            text_add(out, "\\-");
+        else
+            text_addc(out, *s);
+    }
+}
+
+static void roff_line(struct text *out, const char *label, const char *s)
+{
+    if (s == NULL || *s == '\0')
+        return;
+    text_addf(out, ".br\n%s: ", label);
+    add_roff(out, s);
+    text_addc(out, '\n');
+}
+
+static void manual_range(struct text *out, const struct cfg_key *key)
+{
+    char low[32], high[32];
+
+    if (key->type == CFG_COUNT)
+        text_addf(out, ".br\nRange: %" PRIu64 " to %" PRIu64 "\n", key->min, key->max);
+    else if (key->type == CFG_DURATION)
+        text_addf(out, ".br\nRange: %s to %s\n", cfg_duration_text(key->min, low),
+                  cfg_duration_text(key->max, high));
+    else if (key->type == CFG_BOOL)
+        text_add(out, ".br\nOne of: yes no\n");
+    else if (key->words != NULL)
+        roff_line(out, "One of", key->words);
+}
+
+static void manual_key(struct text *out, const struct cfg_key *key)
+{
+    text_addf(out, ".TP\n.B %s\n", key->name);
+    add_roff(out, key->help);
+    text_addc(out, '\n');
+    if (key->type == CFG_LATER) {
+        roff_line(out, "Typical", key->typical);
+        return;
+    }
+    roff_line(out, "Unit", key->unit);
+    manual_range(out, key);
+    roff_line(out, "Default", key->def != NULL ? key->def : key->def_says);
+    roff_line(out, "Typical", key->typical);
+    roff_line(out, "Harm", key->harm);
+}
+
+static void manual_section(struct text *out, const struct cfg_section *s, bool later)
+{
+    bool began = false;
+
+    for (size_t i = 0; i < cfg_key_count; i++) {
+        if (strcmp(cfg_keys[i].section, s->name) != 0 || (cfg_keys[i].type == CFG_LATER) != later)
+            continue;
+        if (!began) {
+            text_addf(out, ".SS \"[%s%s]\"\n", s->name,
+                      strcmp(s->name, "domain") == 0 ? "/NAME" : "");
+            add_roff(out, s->help);
+            text_addc(out, '\n');
+        }
+        began = true;
+        manual_key(out, &cfg_keys[i]);
+    }
+}
+
+int cfg_manual(struct text *out, struct err *e)
+{
+    text_add(out,
+             ".\\\" Made from the table in config/keys.c: change that, not this.\n"
+             ".TH CORDON.CONF 5 \"\" \"cordon " CORDON_VERSION "\" \"File Formats\"\n"
+             ".SH NAME\n"
+             "cordon.conf \\- settings of cordon\n"
+             ".SH SYNOPSIS\n"
+             ".I /etc/cordon/cordon.conf\n"
+             ".br\n"
+             ".I /etc/cordon/conf.d/*.conf\n"
+             ".SH DESCRIPTION\n"
+             "Sections in brackets, and in them lines of the form\n"
+             ".IR \"key = value\" .\n"
+             "A line that begins with # or ; is a comment, and so is what follows one of these "
+             "after a space, outside double quotes. A line that begins with a space goes on with "
+             "the value of the line above; only lists may do so. Lines are at most 4096 bytes of "
+             "UTF\\-8, files at most 256 KiB.\n"
+             ".PP\n"
+             "Files in conf.d beside the file are read after it, in the order of their names; they "
+             "may give a key anew. Within one file a key is given once.\n"
+             ".PP\n"
+             "An unknown section or key, a value out of range, or a setting that does not go with "
+             "another is an error, and then nothing is used at all.\n"
+             ".B cordon config check\n"
+             "lists all errors with file, line and column.\n"
+             ".B cordon config show\n"
+             "prints the settings in effect and where each comes from.\n"
+             ".PP\n"
+             "The files must belong to root or to the user that runs cordon, and be closed to all "
+             "others (chmod 600); the folders up to / must not be writable by others. Secrets are "
+             "never values: a file that holds one is named instead.\n"
+             ".PP\n"
+             "Times are numbers with a unit: 250ms, 3s, 5m, 2h, 7d; a bare number is seconds.\n"
+             ".PP\n"
+             "The environment variable\n"
+             ".B CORDON_CONFIG\n"
+             "names another file.\n"
+             ".SH SETTINGS\n");
+    for (size_t i = 0; i < cfg_section_count; i++)
+        manual_section(out, &cfg_sections[i], /* later */ false);
+    text_add(out, ".SH KNOWN, NOT USED YET\n"
+                  "These may stand in the file already. This version does nothing with them, and\n"
+                  ".B cordon config check\n"
+                  "says so.\n");
+    for (size_t i = 0; i < cfg_section_count; i++)
+        manual_section(out, &cfg_sections[i], /* later */ true);
+    text_add(out, ".SH SEE ALSO\n.BR cordon (1)\n");
+    return text_check(out, "manual", e);
+}

@@ -1,0 +1,34 @@
+/* config/sources.h -- inside config/ only: which file and line each setting is from. */
+#ifndef CORDON_CONFIG_SOURCES_H
+#define CORDON_CONFIG_SOURCES_H
+
+#include "config/config.h"
+#include "config/ini.h"
+#include "config/keys.h"
+
+/* A setting that some file gives. The last file wins; overridden ones are not kept. */
+struct cfg_source {
+    const struct cfg_key *key;
+    char *domain;                  /* of [domain/NAME], lower case; else NULL */
+    const struct ini_entry *entry; /* borrowed from `files` */
+};
+
+struct cfg_sources {
+    struct ini **files;
+    size_t file_count;
+    struct cfg_source *list;
+    size_t count, cap;
+};
+
+/* NULL where no file gives it. `domain` is NULL but for [domain/NAME]. */
+const struct ini_entry *cfg_source_find(const struct cfg *c, const struct cfg_key *key,
+                                        const char *domain);
+
+/* The struct that key->offset points into. */
+const void *cfg_key_base(const struct cfg *c, const struct cfg_key *key,
+                         const struct cfg_domain *d);
+
+/* "250ms", "3s", "5m": the largest unit that leaves no rest. */
+const char *cfg_duration_text(uint64_t ms, char buf[32]);
+
+#endif
