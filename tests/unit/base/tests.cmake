@@ -1,0 +1,5 @@
+include(${CMAKE_CURRENT_LIST_DIR}/../alloc.cmake)
+cordon_test(base json cordon_base PkgConfig::CJSON)
+cordon_alloc_sweep(test_base_json)
+cordon_test(base file cordon_base)
+cordon_test(base secret cordon_base)
