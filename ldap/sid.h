@@ -81,12 +81,15 @@ const char *ad_guid_to_base64(const struct ad_guid *g, char buf[AD_GUID_BASE64])
 bool ad_guid_eq(const struct ad_guid *a, const struct ad_guid *b);
 bool ad_guid_is_zero(const struct ad_guid *g);
 
-/* A GUID constant from the fields as Microsoft prints them. */
-#define AD_GUID(a, b, c, d0, d1, d2, d3, d4, d5, d6, d7)                                      \
-    ((struct ad_guid){{(uint8_t)(0x##a & 0xff), (uint8_t)(0x##a >> 8 & 0xff),                 \
-                       (uint8_t)(0x##a >> 16 & 0xff), (uint8_t)(0x##a >> 24 & 0xff),          \
-                       (uint8_t)(0x##b & 0xff), (uint8_t)(0x##b >> 8 & 0xff),                 \
-                       (uint8_t)(0x##c & 0xff), (uint8_t)(0x##c >> 8 & 0xff), 0x##d0, 0x##d1, \
-                       0x##d2, 0x##d3, 0x##d4, 0x##d5, 0x##d6, 0x##d7}})
+/* An initializer for a GUID constant, from the fields as Microsoft prints them, without 0x. */
+#define AD_GUID_INIT(a, b, c, d0, d1, d2, d3, d4, d5, d6, d7)                                   \
+    {                                                                                           \
+        {                                                                                       \
+            AD_GUID_BYTE(a, 0), AD_GUID_BYTE(a, 8), AD_GUID_BYTE(a, 16), AD_GUID_BYTE(a, 24),   \
+                AD_GUID_BYTE(b, 0), AD_GUID_BYTE(b, 8), AD_GUID_BYTE(c, 0), AD_GUID_BYTE(c, 8), \
+                0x##d0, 0x##d1, 0x##d2, 0x##d3, 0x##d4, 0x##d5, 0x##d6, 0x##d7                  \
+        }                                                                                       \
+    }
+#define AD_GUID_BYTE(field, shift) (uint8_t)((0x##field) >> (shift)&0xff)
 
 #endif

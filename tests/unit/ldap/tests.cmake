@@ -1,0 +1,4 @@
+# The pure half of ldap/: linked alone, without a connection.
+foreach(name sid uac sd meta netlogon name protect value)
+    cordon_test(ldap ${name} cordon_ad)
+endforeach()
