@@ -26,9 +26,10 @@
 #define AD_NETLOGON_WRITABLE UINT32_C(0x00000100)
 #define AD_NETLOGON_GOOD_TIMESERV UINT32_C(0x00000200)
 #define AD_NETLOGON_NDNC UINT32_C(0x00000400)
-#define AD_NETLOGON_RODC UINT32_C(0x00000800)         /* DS_SELECT_SECRET_DOMAIN_6 */
-#define AD_NETLOGON_FULL_SECRETS UINT32_C(0x00001000) /* DS_FULL_SECRET_DOMAIN_6: writable, 2008+ \
-                                                       */
+#define AD_NETLOGON_RODC UINT32_C(0x00000800) /* DS_SELECT_SECRET_DOMAIN_6 */
+#define AD_NETLOGON_FULL_SECRETS                                     \
+    UINT32_C(0x00001000) /* DS_FULL_SECRET_DOMAIN_6: writable, 2008+ \
+                          */
 #define AD_NETLOGON_WEB_SERVICE UINT32_C(0x00002000)
 
 /* NtVer, as asked and as answered: 5 and 5EX, with the next closest site. */
