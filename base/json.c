@@ -367,17 +367,20 @@ static int by_name(const void *va, const void *vb, void *names)
 static int scan_close(struct scan *sc)
 {
     struct frame *f = &sc->stack[--sc->depth];
-    struct name *first = sc->list + f->first_name;
     size_t count = sc->list_count - f->first_name;
 
     sc->at++;
-    if (count > 1)
+    if (count > 1) {
+        struct name *first = sc->list + f->first_name;
+
         qsort_r(first, count, sizeof(*first), by_name, sc->names.s);
-    for (size_t i = 1; i < count; i++) {
-        if (first[i].len == first[i - 1].len &&
-            memcmp(sc->names.s + first[i].start, sc->names.s + first[i - 1].start, first[i].len) ==
-                0)
-            return bad(sc, first[i].at, "the same member twice");
+        for (size_t i = 1; i < count; i++) {
+            const struct name *a = &first[i - 1], *b = &first[i];
+
+            if (a->len == b->len &&
+                memcmp(sc->names.s + a->start, sc->names.s + b->start, a->len) == 0)
+                return bad(sc, b->at, "the same member twice");
+        }
     }
     /* Their names are not needed any more: only those of open objects are kept. */
     sc->list_count = f->first_name;
