@@ -242,10 +242,12 @@ static int check_text(const struct cfg_key *key, char *s, struct err *e)
     char shown[TEXT_SHOWN];
 
     (void)text_shown(shown, s);
+    if (cfg_bare_check(s, e) < 0)
+        return -1;
     switch (key->type) {
     case CFG_NAME:
-        if (strpbrk(s, " \t\"") != NULL || strlen(s) > 255)
-            return err_set(e, ERR_CONFIG, 0, "'%s': a name without spaces and quotes", shown);
+        if (strpbrk(s, " \t") != NULL || strlen(s) > 255)
+            return err_set(e, ERR_CONFIG, 0, "'%s': a name without spaces", shown);
         return 0;
     case CFG_REALM:
         if (strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") != strlen(s) || strlen(s) > 253)
@@ -304,6 +306,10 @@ static int check_groups(struct cfg_list *list, struct err *e)
             return err_set(e, ERR_CONFIG, 0, "'%s': only groups stand here", text_shown(shown, s));
         if (text_starts(s, "group:"))
             memmove(s, s + strlen("group:"), strlen(s + strlen("group:")) + 1);
+        for (size_t k = 0; k < i; k++) {
+            if (text_eq_nocase(list->items[k], s))
+                return err_set(e, ERR_CONFIG, 0, "'%s' is in the list twice", text_shown(shown, s));
+        }
     }
     return 0;
 }
@@ -517,11 +523,6 @@ static void unknown_key(struct load *l, const char *section, const struct ini_en
     char shown[TEXT_SHOWN];
 
     (void)text_shown(shown, en->key);
-    if (near != NULL) {
-        (void)COMPLAIN(l, &en->at, "unknown key '%s' in [%s%s]: did you mean '%s'?", shown, section,
-                       slash, near->name);
-        return;
-    }
     for (size_t i = 0; i < cfg_section_count; i++) {
         if (cfg_key_find(cfg_sections[i].name, en->key) != NULL) {
             (void)COMPLAIN(l, &en->at, "unknown key '%s' in [%s%s]: it belongs in [%s%s]", shown,
@@ -530,7 +531,11 @@ static void unknown_key(struct load *l, const char *section, const struct ini_en
             return;
         }
     }
-    (void)COMPLAIN(l, &en->at, "unknown key '%s' in [%s%s]", shown, section, slash);
+    if (near != NULL)
+        (void)COMPLAIN(l, &en->at, "unknown key '%s' in [%s%s]: did you mean '%s'?", shown, section,
+                       slash, near->name);
+    else
+        (void)COMPLAIN(l, &en->at, "unknown key '%s' in [%s%s]", shown, section, slash);
 }
 
 static void take_entry(struct load *l, const char *section, struct cfg_domain *d,

@@ -74,6 +74,18 @@ static size_t attribute_len(const char *s)
     return s[skip(s, n, " \t")] == '=' ? n : 0;
 }
 
+int cfg_bare_check(const char *s, struct err *e)
+{
+    for (; *s != '\0'; s++) {
+        if (*s == '"')
+            return err_set(e, ERR_CONFIG, 0,
+                           "quotes stand around the whole (as a character, write \\\")");
+        if (*s == '\\' && *++s == '\0')
+            return err_set(e, ERR_CONFIG, 0, "a backslash with nothing behind it");
+    }
+    return 0;
+}
+
 bool cfg_dn_like(const char *s)
 {
     return attribute_len(s) > 0;
@@ -182,6 +194,8 @@ int cfg_list_plain(const char *value, struct cfg_list *ret_list, size_t *ret_at,
         *ret_at = from;
         if (trimmed(value, from, end) == from)
             return empty_entry(e);
+        if (memchr(value + from, '"', end - from) != NULL)
+            return err_set(e, ERR_CONFIG, 0, "quotes do not belong in this list");
         if (add(&l, strndup(value + from, trimmed(value, from, end) - from), e) < 0)
             return -1;
         if (value[end] == '\0')
@@ -273,16 +287,8 @@ static int read_entry(const char *s, size_t at, struct cfg_list *l, size_t *ret_
         end = skip(s, end + 1, " \t");
         if (s[end] != '\0' && strchr(",;\n", s[end]) == NULL)
             return err_set(e, ERR_CONFIG, 0, "something stands behind the closing quote");
-    } else {
-        for (size_t i = 0; body[i] != '\0'; i++) {
-            if (body[i] == '\\' && body[i + 1] != '\0')
-                i++;
-            else if (body[i] == '"')
-                return err_set(e, ERR_CONFIG, 0,
-                               "quotes stand around a whole entry (as a character, write \\\")");
-            else if (body[i] == '\\')
-                return err_set(e, ERR_CONFIG, 0, "a backslash with nothing behind it");
-        }
+    } else if (cfg_bare_check(body, e) < 0) {
+        return -1;
     }
     /* Rule 3: does the DN go on in the next line, or does another begin there? */
     if (!quoted && s[end] == ',' && cfg_dn_like(body)) {

@@ -1,6 +1,6 @@
 /* config/list.h -- values that are lists.
  *
- * Plain lists (hosts, files, domains): entries parted by commas or line ends.
+ * Plain lists (hosts, files, domains): entries parted by commas or line ends, no quotes.
  *
  * Lists of accounts hold distinguishedNames, whose own commas must never part them: half a DN on
  * a never-list protects nobody, and "OU=x,DC=y" cut from its front is a whole OU. So:
@@ -33,6 +33,8 @@ int cfg_list_plain(const char *value, struct cfg_list *ret_list, size_t *ret_at,
 int cfg_list_accounts(const char *value, struct cfg_list *ret_list, size_t *ret_at, struct err *e);
 void cfg_list_done(struct cfg_list *l);
 
+/* Rules 4 and 5 on text that is not in quotes: no bare quote, no backslash at the end. */
+int cfg_bare_check(const char *s, struct err *e);
 /* Does it begin like a DN: `attribute=` or `1.2.3=`? */
 bool cfg_dn_like(const char *s);
 /* Is it a whole DN, by rule 3? On failure `e` says what is missing. */

@@ -21,21 +21,14 @@ static bool is_list(enum cfg_type type)
 }
 
 /* So that what is shown could be put into a file again. */
-static void add_value(struct text *out, const char *s, bool account)
-{
-    bool quote = account ? cfg_dn_like(s) || strpbrk(s, ",;#") != NULL : strpbrk(s, ";#") != NULL;
-
-    text_addf(out, quote ? "\"%s\"" : "%s", s);
-}
-
 static void add_list(struct text *out, const struct cfg_key *key, const struct cfg_list *l)
 {
     bool accounts = key->type == CFG_ACCOUNTS || key->type == CFG_GROUPS;
 
     for (size_t i = 0; i < l->count; i++) {
-        if (i > 0)
-            text_add(out, ", ");
-        add_value(out, l->items[i], accounts);
+        bool quote = accounts && strpbrk(l->items[i], ",;#\\=") != NULL;
+
+        text_addf(out, quote ? "%s\"%s\"" : "%s%s", i > 0 ? ", " : "", l->items[i]);
     }
 }
 
@@ -72,7 +65,8 @@ static void add_field(struct text *out, const struct cfg_key *key, const void *b
         break;
     default:
         if (*(char *const *)field != NULL)
-            add_value(out, *(char *const *)field, false);
+            text_addf(out, strpbrk(*(char *const *)field, ";#") != NULL ? "\"%s\"" : "%s",
+                      *(char *const *)field);
         break;
     }
 }

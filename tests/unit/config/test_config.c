@@ -1,0 +1,617 @@
+/* tests/unit/config/test_config.c -- from files to settings, and what must not get through. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "config/config.h"
+#include "config/keys.h"
+#include "tests/unit/alloc.h"
+
+#define HEAD "[cordon]\ndomains = corp.example.com\n[domain/corp.example.com]\n" /* 3 lines */
+#define DCS "dcs = dc1.corp.example.com, dc2.corp.example.com\n"
+
+static struct cfg *load(const char *s)
+{
+    struct text errors = TEXT_INIT(65536);
+    struct cfg *c = NULL;
+    struct err e;
+
+    if (cfg_load_bytes("f", s, strlen(s), &c, &errors, &e) < 0)
+        fail_msg("'%s':\n%s", s, errors.s);
+    assert_int_equal(errors.len, 0);
+    return c;
+}
+
+static void defaults(void **state)
+{
+    CLEANUP(cfg_freep) struct cfg *c = load(HEAD);
+    const struct cfg_domain *d = &c->domains[0];
+
+    (void)state;
+    assert_int_equal(c->domain_count, 1);
+    assert_string_equal(c->log_level, "warning");
+    assert_int_equal(c->watch_within_ms, 2000);
+    assert_int_equal(c->confirm_ms, 10000);
+    assert_int_equal(c->wait_ms, 15000);
+    assert_int_equal(c->window, 32);
+    assert_string_equal(d->name, "corp.example.com");
+    assert_string_equal(d->realm, "CORP.EXAMPLE.COM");
+    assert_int_equal(d->dcs.count, 0);
+    assert_null(d->site);
+    assert_null(d->keytab);
+    assert_null(d->principal);
+    assert_null(d->base);
+    assert_null(d->ca_file);
+    assert_int_equal(d->events, CFG_EVENTS_NONE);
+    assert_int_equal(d->events_file.count, 0);
+    assert_int_equal(d->transport, CFG_TRANSPORT_GSSAPI);
+    assert_int_equal(d->write, CFG_WRITE_ALL);
+    assert_int_equal(d->write_limit, 8);
+    assert_int_equal(d->connect_timeout_ms, 3000);
+    assert_int_equal(d->operation_timeout_ms, 10000);
+    assert_int_equal(c->policy.never_disable.count, 0);
+    assert_false(c->policy.allow_privileged);
+}
+
+static void everything(void **state)
+{
+    CLEANUP(cfg_freep)
+    struct cfg *c =
+        load("[CORDON]\nDomains = b.example.com, Corp.Example.com\nlog_level = Debug\n"
+             "watch_within = 500ms\nconfirm = 5\nwait = 2m\nwindow = 1\n"
+             "[domain/CORP.example.com]\n"
+             "dcs = DC1.corp.example.com,\n  dc2.corp.example.com # the other\n"
+             "realm = OTHER.REALM\nsite = Berlin-1\nkeytab = \"/etc/cordon/a b.keytab\"\n"
+             "principal = cordon@CORP.EXAMPLE.COM\n"
+             "base = OU=People, DC=corp,DC=Example,DC=com\nevents = samba ; c\n"
+             "events_file = dc1.corp.example.com:/var/log/1, dc2.corp.example.com:/b\n"
+             "transport = ldaps\nca_file = /etc/ca.pem\nwrite = first\nwrite_limit = 64\n"
+             "connect_timeout = 100ms\noperation_timeout = 5m\n"
+             "[domain/b.example.com]\nevents = jsonl\nevents_file = /a, /b\n"
+             "[policy]\nnever_disable = group:CN=VIP,OU=Groups,DC=corp,DC=com, alice\n"
+             "always_disable = ou:OU=a,DC=x\nnever_credentials = svc-*\n"
+             "always_credentials = bob\n"
+             "privileged_groups = Tier 0, group:CN=x,DC=y\nallow_privileged = YES\n");
+    const struct cfg_domain *b = &c->domains[0], *d = &c->domains[1];
+
+    (void)state;
+    assert_int_equal(c->domain_count, 2); /* in the order of `domains` */
+    assert_string_equal(b->name, "b.example.com");
+    assert_int_equal(b->events, CFG_EVENTS_JSONL);
+    assert_int_equal(b->events_file.count, 2);
+    assert_string_equal(c->log_level, "debug");
+    assert_int_equal(c->watch_within_ms, 500);
+    assert_int_equal(c->confirm_ms, 5000);
+    assert_int_equal(c->wait_ms, 120000);
+    assert_int_equal(c->window, 1);
+    assert_string_equal(d->name, "corp.example.com");
+    assert_int_equal(d->dcs.count, 2);
+    assert_string_equal(d->dcs.items[0], "dc1.corp.example.com");
+    assert_string_equal(d->dcs.items[1], "dc2.corp.example.com");
+    assert_string_equal(d->realm, "OTHER.REALM");
+    assert_string_equal(d->site, "Berlin-1");
+    assert_string_equal(d->keytab, "/etc/cordon/a b.keytab");
+    assert_string_equal(d->principal, "cordon@CORP.EXAMPLE.COM");
+    assert_string_equal(d->base, "OU=People, DC=corp,DC=Example,DC=com");
+    assert_int_equal(d->events, CFG_EVENTS_SAMBA);
+    assert_string_equal(d->events_file.items[1], "dc2.corp.example.com:/b");
+    assert_int_equal(d->transport, CFG_TRANSPORT_LDAPS);
+    assert_string_equal(d->ca_file, "/etc/ca.pem");
+    assert_int_equal(d->write, CFG_WRITE_FIRST);
+    assert_int_equal(d->write_limit, 64);
+    assert_int_equal(d->connect_timeout_ms, 100);
+    assert_int_equal(d->operation_timeout_ms, 300000);
+    assert_int_equal(c->policy.never_disable.count, 2);
+    assert_string_equal(c->policy.never_disable.items[0], "group:CN=VIP,OU=Groups,DC=corp,DC=com");
+    assert_string_equal(c->policy.always_disable.items[0], "ou:OU=a,DC=x");
+    assert_string_equal(c->policy.never_credentials.items[0], "svc-*");
+    assert_string_equal(c->policy.always_credentials.items[0], "bob");
+    assert_string_equal(c->policy.privileged_groups.items[0], "Tier 0");
+    assert_string_equal(c->policy.privileged_groups.items[1], "CN=x,DC=y");
+    assert_true(c->policy.allow_privileged);
+}
+
+/* The examples of the design are valid, those for later issues with a notice. */
+static void later(void **state)
+{
+    CLEANUP(cfg_freep)
+    struct cfg *c = load(HEAD DCS "events = winrm            ; winrm | samba | jsonl | none\n"
+                                  "[entra]\ntenant = 0-0\nclient_id = x\ncertificate = /a\n"
+                                  "secret_file = /a\nmanaged_identity = yes\n"
+                                  "federated_token_file = /a\nlogin_url = https://a\n"
+                                  "graph_url = https://a\nloganalytics_url = https://a\n"
+                                  "imds_url = http://a\nsync = cloud-sync  ; or not\n"
+                                  "[okta]\nurl = https://a/@b\ntoken_file = /a\nkey_file = /a\n"
+                                  "[http]\nca_file = /a\nproxy = http://a:1\nno_proxy = a,\n  b\n"
+                                  "[defender]\nurl = https://a\nlogin_url = https://a\nscope = a\n"
+                                  "dcs = a\nfallback = yes\nscript = a\n[queue]\nengine = azure\n"
+                                  "[policy]\nbrake = 20 per 10m\n"
+                                  "[cordon]\ncloud_after = 5s\nhold_watch = 45m\n");
+    struct text t = TEXT_INIT(65536);
+    size_t lines = 0;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(cfg_notices(c, &t, &e), 0);
+    for (size_t i = 0; i < t.len; i++)
+        lines += t.s[i] == '\n';
+    assert_int_equal(lines, 27);
+    assert_non_null(strstr(t.s, "f:7:1: 'tenant' is known, but not used yet\n"));
+    text_done(&t);
+}
+
+static void notices(void **state)
+{
+    CLEANUP(cfg_freep)
+    struct cfg *c = load(HEAD DCS "events = none\nevents_file = /a\nca_file = /b\nprincipal = x\n"
+                                  "write_limit = 3\n");
+    CLEANUP(cfg_freep) struct cfg *quiet = load(HEAD "events = jsonl\nevents_file = /a\n");
+    struct text t = TEXT_INIT(65536);
+    struct err e;
+
+    (void)state;
+    assert_int_equal(cfg_notices(c, &t, &e), 0);
+    assert_string_equal(t.s,
+                        "f:6:1: 'events_file' is not used: events is neither samba nor jsonl\n"
+                        "f:7:1: 'ca_file' is not used: transport is not ldaps\n"
+                        "f:8:1: 'principal' is not used: there is no keytab\n"
+                        "f:9:1: 'write_limit' is not used: it is for write = all without dcs\n");
+    text_clear(&t);
+    assert_int_equal(cfg_notices(quiet, &t, &e), 0);
+    assert_int_equal(t.len, 0);
+    text_done(&t);
+}
+
+/* F3, K1, K2: one line each, in full or a part of it */
+static void errors(void **state)
+{
+    static const struct {
+        const char *s;
+        const char *want; /* the beginning, or with '*' in front a part */
+    } rows[] = {
+        /* names */
+        {"[cordn]\n", "f:1:1: unknown section [cordn]: did you mean [cordon]?\n"},
+        {"[zzzzzz]\n", "f:1:1: unknown section [zzzzzz]\n"},
+        {"[domain]\n",
+         "f:1:1: unknown section [domain]: did you mean [domain/corp.example.com]?\n"},
+        {"[domain/]\n", "f:1:1: [domain/]: '' is no domain name\n"},
+        {"[domain/a..b]\n", "f:1:1: [domain/a..b]: 'a..b' is no domain name\n"},
+        {"[domain/10.0.0.1]\n", "*is an IP address"},
+        {HEAD "dc = x\n", "f:4:1: unknown key 'dc' in [domain/NAME]: did you mean 'dcs'?\n"},
+        {HEAD "zzzzzz = x\n", "f:4:1: unknown key 'zzzzzz' in [domain/NAME]\n"},
+        {HEAD "window = 3\n",
+         "f:4:1: unknown key 'window' in [domain/NAME]: it belongs in [cordon]\n"},
+        {"[cordon]\nkeytab = /a\n",
+         "f:2:1: unknown key 'keytab' in [cordon]: it belongs in [domain/NAME]\n"},
+        {"[entra]\nsecret = hunter2\n", "f:2:1: unknown key 'secret' in [entra]"},
+        {HEAD "[okta]\nurl = https://me:hunter2@x\n",
+         "f:5:7: url: no name or password in a URL: secrets are never values\n"},
+        /* the domains and their sections */
+        {"", "f:1:1: 'domains' is missing in [cordon]"},
+        {"[cordon]\ndomains = a.b\n", "f:2:11: domain 'a.b' has no section [domain/a.b]\n"},
+        {"[cordon]\ndomains = a.b\n[domain/a.b]\n[domain/c.d]\n",
+         "f:4:1: [domain/c.d] is not used: add it to 'domains' in [cordon]\n"},
+        {"[cordon]\ndomains = a.b, A.B\n[domain/a.b]\n", "*in the list twice"},
+        {"[cordon]\ndomains = a.b,,c.d\n[domain/a.b]\n", "f:2:15: domains: an empty entry"},
+        {"[domain/a.b]\nrealm = A\n[domain/A.B]\nrealm = B\n",
+         "f:4:1: 'realm' is given twice: first in line 2\n"},
+        /* dcs */
+        {HEAD "dcs = 10.0.0.1\n", "f:4:7: dcs: '10.0.0.1' is an IP address: name the host, since "
+                                  "Kerberos knows it by its name\n"},
+        {HEAD "dcs = dc1.corp.example.com, fe80::1\n", "f:4:29: dcs: 'fe80::1' is an IP address"},
+        {HEAD "dcs = dc1\n", "f:4:7: dcs: 'dc1' is not in the domain: write its full name, which "
+                             "ends in .corp.example.com\n"},
+        {HEAD "dcs = dc1.evilcorp.example.com\n", "*is not in the domain"},
+        {HEAD "dcs = corp.example.com\n", "*is not in the domain"},
+        {HEAD "dcs = dc1.corp.example.com.\n", "*is no host name"},
+        {HEAD "dcs = dc1 .corp.example.com\n", "*is no host name"},
+        {HEAD "dcs = -dc.corp.example.com\n", "*is no host name"},
+        {HEAD "dcs = dc1.corp.example.com dc2.corp.example.com\n", "*is no host name"},
+        {HEAD "dcs = dc1.corp.example.com;dc2.corp.example.com\n", "*is no host name"},
+        {HEAD "dcs = a.corp.example.com, A.corp.example.com\n", "*in the list twice"},
+        {HEAD "dcs = a.corp.example.com\n  keytab = /x\n", "*is no host name"},
+        /* values */
+        {HEAD "realm = corp.example.com\n", "*upper case"},
+        {HEAD "site = a b\n", "*without spaces"},
+        {HEAD "keytab = cordon.keytab\n", "f:4:10: keytab: 'cordon.keytab' is no absolute path"},
+        {HEAD "keytab = FILE:/a\n", "*no absolute path"},
+        {HEAD "keytab = /a/\n", "*no absolute path"},
+        {HEAD "keytab = /a\n  /b\n", "f:4:10: keytab: only a list may go on in the next line\n"},
+        {HEAD "keytab = /a\"b\"\n", "*quotes stand around the whole"},
+        {HEAD "base = People\n", "f:4:8: base: 'People' is no DN\n"},
+        {HEAD "base = OU=People\n", "*does not end in DC="},
+        {HEAD "base = OU=People,DC=example,DC=com\n", "*its DC= parts do not say corp.example.com"},
+        {HEAD "events = syslog\n", "f:4:10: events: 'syslog' is none of: none samba jsonl winrm\n"},
+        {HEAD "transport = ldap\n", "*is none of: gssapi ldaps"},
+        {HEAD "write = none\n", "*is none of: all first"},
+        {HEAD "write_limit = 0\n", "*is no number from 1 to 64"},
+        {HEAD "write_limit = 65\n", "*is no number from 1 to 64"},
+        {HEAD "write_limit = 8x\n", "*is no number from 1 to 64"},
+        {HEAD "connect_timeout = 99ms\n", "*out of range: 100ms to 1m"},
+        {HEAD "connect_timeout = 61s\n", "*out of range: 100ms to 1m"},
+        {HEAD "connect_timeout = soon\n", "*'soon' is no time"},
+        {HEAD "connect_timeout = -1s\n", "*'-1s' is no time"},
+        {HEAD "[cordon]\nlog_level = verbose\n", "*is none of: error warning info debug"},
+        {HEAD "[policy]\nallow_privileged = maybe\n", "*'maybe' is none of: yes no"},
+        /* events_file */
+        {HEAD "events = samba\n",
+         "f:4:10: events = samba needs events_file: which file to follow\n"},
+        {HEAD "events = jsonl\n", "*events = jsonl needs events_file"},
+        {HEAD "events_file = log\n", "*'log' is no absolute path"},
+        {HEAD "events_file = dc1:log\n", "*is no absolute path"},
+        {HEAD "events_file = dc 1:/log\n", "*is no host name"},
+        {HEAD "events_file = 10.0.0.1:/log\n", "*is an IP address"},
+        {HEAD DCS "events = samba\nevents_file = /log\n",
+         "f:6:15: events_file: with several DCs say which one the file is from: "
+         "dc1.corp.example.com:/log\n"},
+        {HEAD DCS "events = samba\nevents_file = dc3.corp.example.com:/log\n",
+         "*is not one of dcs"},
+        {HEAD "events = samba\nevents_file = dc.example.org:/log\n", "*is not in the domain"},
+        /* lists of accounts: where a comment could swallow an entry */
+        {HEAD "[policy]\nnever_disable = alice ; bob\n",
+         "f:5:1: never_disable: a ';' behind a space begins a comment"},
+        {HEAD "[policy]\nnever_disable = alice\n  ; bob\n", "*begins a comment"},
+        {HEAD "[policy]\nnever_disable = CN=Team #1,DC=x\n", "*does not end in DC="},
+        {HEAD "[policy]\nnever_disable = CN=Doe, Jane,OU=x,DC=y\n",
+         "f:5:17: never_disable: 'CN=Doe' is no whole DN"},
+        {HEAD "[policy]\nnever_disable = a,\n  CN=x\n", "f:5:17: never_disable: 'CN=x' is no"},
+        {HEAD "[policy]\nprivileged_groups = ou:DC=x\n", "*only groups stand here"},
+        {HEAD "[policy]\nprivileged_groups = adm-*\n", "*only groups stand here"},
+        {HEAD "[policy]\nprivileged_groups = group:a, a\n", "*in the list twice"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct text out = TEXT_INIT(65536);
+        struct cfg *c = NULL;
+        struct err e = ERR_NONE;
+        const char *want = rows[i].want;
+        bool same;
+
+        if (cfg_load_bytes("f", rows[i].s, strlen(rows[i].s), &c, &out, &e) == 0)
+            fail_msg("#%zu '%s': accepted", i, rows[i].s);
+        assert_null(c);
+        assert_int_equal(e.code, ERR_CONFIG);
+        assert_int_equal(strncmp(out.s, e.msg, strlen(e.msg)), 0);
+        assert_null(strstr(out.s, "hunter2")); /* S2 */
+        same = want[0] == '*' ? strstr(out.s, want + 1) != NULL
+                              : strncmp(out.s, want, strlen(want)) == 0;
+        /* One mistake, one line. */
+        if (!same || (strncmp(rows[i].s, HEAD, strlen(HEAD)) == 0 &&
+                      strchr(out.s, '\n') != out.s + out.len - 1))
+            fail_msg("#%zu '%s':\ngot  %s\nwant %s", i, rows[i].s, out.s, want);
+        text_done(&out);
+    }
+}
+
+static void all_errors(void **state)
+{
+    static const char s[] = "[cordon]\ndomains = corp.example.com\nwindow = 0\nwindwo = 1\n"
+                            "[domain/corp.example.com]\ndcs = dc1\nwait = 1s\n";
+    struct text out = TEXT_INIT(65536);
+    struct cfg *c = NULL;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(cfg_load_bytes("f", s, strlen(s), &c, &out, &e), -1);
+    assert_string_equal(out.s,
+                        "f:3:10: window: '0' is no number from 1 to 512\n"
+                        "f:4:1: unknown key 'windwo' in [cordon]: did you mean 'window'?\n"
+                        "f:7:1: unknown key 'wait' in [domain/NAME]: it belongs in [cordon]\n"
+                        "f:6:7: dcs: 'dc1' is not in the domain: write its full name, which ends "
+                        "in .corp.example.com\n");
+    assert_string_equal(e.msg, "f:3:10: window: '0' is no number from 1 to 512");
+    text_done(&out);
+}
+
+/* --- files ------------------------------------------------------------------------------ */
+
+static char folder[64];
+
+static const char *at(const char *name)
+{
+    static char path[4][256];
+    static unsigned next;
+    char *p = path[next++ % 4];
+
+    (void)snprintf(p, sizeof(path[0]), "%s/%s", folder, name);
+    return p;
+}
+
+static void put(const char *name, const char *s)
+{
+    struct err e;
+
+    assert_int_equal(file_write_atomic(at(name), s, strlen(s), &e), 0);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    (void)snprintf(folder, sizeof(folder), "/tmp/cordon-config.XXXXXX");
+    return mkdtemp(folder) != NULL && mkdir(at("conf.d"), 0755) == 0 ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    static const char *const names[] = {
+        "c", "k", "conf.d/10.conf", "conf.d/9.conf", "conf.d/a.bak", "conf.d/.x.conf", "conf.d"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        (void)remove(at(names[i]));
+    return rmdir(folder);
+}
+
+static void drop_ins(void **state)
+{
+    CLEANUP(cfg_freep) struct cfg *c = NULL;
+    struct text t = TEXT_INIT(65536);
+    char want[128];
+    struct err e = ERR_NONE;
+
+    (void)state;
+    put("c", HEAD "write_limit = 2\nconnect_timeout = 1s\n");
+    put("conf.d/10.conf", "[domain/Corp.example.com]\nwrite_limit = 3\n[cordon]\nwindow = 5\n");
+    put("conf.d/9.conf", "[domain/corp.example.com]\nwrite_limit = 4\n");
+    put("conf.d/a.bak", "nonsense");
+    put("conf.d/.x.conf", "nonsense");
+    assert_int_equal(cfg_load(at("c"), &c, &t, &e), 0);
+    assert_int_equal(c->domains[0].write_limit, 4); /* "10" < "9" */
+    assert_int_equal(c->domains[0].connect_timeout_ms, 1000);
+    assert_int_equal(c->window, 5);
+
+    assert_int_equal(cfg_show(c, false, &t, &e), 0);
+    (void)snprintf(want, sizeof(want), "write_limit = 4  # %s:2\n", at("conf.d/9.conf"));
+    assert_non_null(strstr(t.s, want));
+    (void)snprintf(want, sizeof(want), "window = 5  # %s:4\n", at("conf.d/10.conf"));
+    assert_non_null(strstr(t.s, want));
+    assert_non_null(strstr(t.s, "wait = 15s  # default\n"));
+    text_done(&t);
+}
+
+/* F1, F2, F3: nothing of it is used */
+static void untrusted(void **state)
+{
+    struct cfg *c = NULL;
+    struct text t = TEXT_INIT(65536);
+    struct err e = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(cfg_load(at("c"), &c, &t, &e), -1);
+    assert_int_equal(e.code, ERR_CONFIG);
+    put("c", HEAD);
+    assert_int_equal(chmod(at("c"), 0644), 0);
+    assert_int_equal(cfg_load(at("c"), &c, &t, &e), -1);
+    assert_non_null(strstr(e.msg, "chmod 600"));
+    assert_int_equal(chmod(at("c"), 0600), 0);
+
+    put("conf.d/10.conf", "[policy]\nallow_privileged = no\n");
+    assert_int_equal(chmod(at("conf.d/10.conf"), 0640), 0);
+    assert_int_equal(cfg_load(at("c"), &c, &t, &e), -1);
+    assert_non_null(strstr(e.msg, "10.conf"));
+    assert_int_equal(chmod(at("conf.d/10.conf"), 0600), 0);
+    put("conf.d/9.conf", "nonsense");
+    assert_int_equal(cfg_load(at("c"), &c, &t, &e), -1);
+    assert_non_null(strstr(e.msg, "9.conf:1:1"));
+    assert_int_equal(unlink(at("conf.d/9.conf")), 0);
+    assert_int_equal(unlink(at("conf.d/10.conf")), 0);
+
+    /* A folder into which others may put files is refused even while it is empty. */
+    assert_int_equal(chmod(at("conf.d"), 0777), 0);
+    assert_int_equal(cfg_load(at("c"), &c, &t, &e), -1);
+    assert_non_null(strstr(e.msg, "conf.d"));
+    assert_int_equal(chmod(at("conf.d"), 01777), 0);
+    assert_int_equal(cfg_load(at("c"), &c, &t, &e), -1);
+    assert_int_equal(chmod(at("conf.d"), 0755), 0);
+    assert_null(c);
+    assert_int_equal(cfg_load(at("c"), &c, NULL, &e), 0);
+    cfg_free(c);
+    text_done(&t);
+}
+
+/* "Config or keytab readable by others: refused with the chmod to type" */
+static void keytabs(void **state)
+{
+    CLEANUP(cfg_freep) struct cfg *absent = NULL, *good = NULL;
+    struct cfg *c = NULL;
+    char conf[256], want[256];
+    struct err e = ERR_NONE;
+
+    (void)state;
+    (void)snprintf(conf, sizeof(conf), HEAD "keytab = %s\n", at("k"));
+    put("c", conf);
+    assert_int_equal(cfg_load(at("c"), &absent, NULL, &e), 0);
+    put("k", "key");
+    assert_int_equal(cfg_load(at("c"), &good, NULL, &e), 0);
+    assert_int_equal(chmod(at("k"), 0640), 0);
+    assert_int_equal(cfg_load(at("c"), &c, NULL, &e), -1);
+    (void)snprintf(want, sizeof(want),
+                   "%s:4:10: keytab: '%s' is open to others (mode 0640): type  "
+                   "chmod 600 '%s'",
+                   at("c"), at("k"), at("k"));
+    assert_string_equal(e.msg, want);
+}
+
+/* --- what is made from the table --------------------------------------------------------- */
+
+/* Each setting has all that the man page promises, and a default that its own range accepts. */
+static void table(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < cfg_key_count; i++) {
+        const struct cfg_key *k = &cfg_keys[i];
+
+        assert_ptr_equal(cfg_key_find(k->section, k->name), k); /* no two alike */
+        assert_non_null(cfg_section_find(k->section));
+        assert_non_null(k->help);
+        assert_non_null(k->typical);
+        if (k->type == CFG_LATER)
+            continue;
+        assert_non_null(k->harm);
+        if ((k->def != NULL) == (k->def_says != NULL))
+            fail_msg("%s: either a default or what happens without", k->name);
+    }
+}
+
+/* As it is, and with every line of it that shows a setting taken into use. */
+static void sample(void **state)
+{
+    CLEANUP(cfg_freep) struct cfg *as_is = NULL, *in_use = NULL;
+    struct text t = TEXT_INIT(65536), u = TEXT_INIT(65536), errors = TEXT_INIT(65536);
+    struct err e;
+
+    (void)state;
+    assert_int_equal(cfg_sample(&t, &e), 0);
+    if (cfg_load_bytes("f", t.s, t.len, &as_is, &errors, &e) < 0)
+        fail_msg("%s", errors.s);
+    for (const char *s = t.s; *s != '\0';) {
+        size_t n = strcspn(s, "\n");
+
+        assert_true(n <= 100);
+        text_addn(&u, s[0] == '#' && s[1] != ' ' ? s + 1 : s,
+                  (s[0] == '#' && s[1] != ' ' ? n - 1 : n) + 1);
+        s += n + 1;
+    }
+    if (cfg_load_bytes("f", u.s, u.len, &in_use, &errors, &e) < 0)
+        fail_msg("%s", errors.s);
+    assert_int_equal(in_use->policy.never_disable.count, 1);
+    text_done(&t);
+    text_done(&u);
+    text_done(&errors);
+}
+
+static void manual(void **state)
+{
+    struct text t = TEXT_INIT(1024 * 1024);
+    struct err e;
+
+    (void)state;
+    assert_int_equal(cfg_manual(&t, &e), 0);
+    for (size_t i = 0; i < cfg_key_count; i++) {
+        char want[64];
+
+        (void)snprintf(want, sizeof(want), ".B %s\n", cfg_keys[i].name);
+        assert_non_null(strstr(t.s, want));
+    }
+    /* Every line that begins with a dot is a request that we meant. */
+    for (const char *s = t.s; *s != '\0'; s += strcspn(s, "\n") + 1) {
+        static const char *const requests[] = {".\\\"", ".TH ", ".SH ", ".SS ",  ".TP\n", ".B ",
+                                               ".BR ",  ".I ",  ".IR ", ".br\n", ".PP\n"};
+        bool known = s[0] != '.' && s[0] != '\'' && s[0] != '\n';
+
+        for (size_t i = 0; i < ARRAY_LEN(requests); i++)
+            known = known || text_starts(s, requests[i]);
+        if (!known)
+            fail_msg("'%.60s'", s);
+    }
+    assert_non_null(strstr(t.s, "CN=Doe\\e, Jane"));
+    text_done(&t);
+}
+
+static void shown(void **state)
+{
+    CLEANUP(cfg_freep)
+    struct cfg *c = load(HEAD "keytab = \"/a ;b\"\n[policy]\n"
+                              "never_disable = CN=Doe\\, Jane,DC=x, alice, \"CN=A;#,DC=y\"\n"
+                              "[entra]\ntenant = x\n");
+    CLEANUP(cfg_freep) struct cfg *again = NULL;
+    CLEANUP(json_freep) struct cJSON *j = NULL;
+    const struct cJSON *s, *found = NULL;
+    struct text t = TEXT_INIT(65536);
+    struct err e;
+
+    (void)state;
+    assert_int_equal(cfg_show(c, false, &t, &e), 0);
+    assert_non_null(strstr(t.s, "[domain/corp.example.com]\n# dcs: found by DNS and site\n"
+                                "realm = CORP.EXAMPLE.COM  # default\n"));
+    assert_non_null(strstr(t.s, "keytab = \"/a ;b\"  # f:4\n"));
+    assert_non_null(strstr(t.s, "never_disable = \"CN=Doe\\, Jane,DC=x\", alice, "
+                                "\"CN=A;#,DC=y\"  # f:6\n"));
+    assert_non_null(strstr(t.s, "[entra]\ntenant = x  # f:8\n"));
+    assert_int_equal(cfg_load_bytes("g", t.s, t.len, &again, NULL, &e), 0);
+    assert_int_equal(again->policy.never_disable.count, 3);
+    assert_string_equal(again->domains[0].keytab, "/a ;b");
+
+    text_clear(&t);
+    assert_int_equal(cfg_show(c, true, &t, &e), 0);
+    assert_int_equal(json_parse(t.s, t.len, NULL, &j, &e), 0);
+    for (s = json_first(json_get(j, "settings")); s != NULL; s = json_next(s)) {
+        assert_non_null(json_str(s, "section"));
+        assert_non_null(json_str(s, "from"));
+        if (strcmp(json_str(s, "key"), "never_disable") == 0)
+            found = s;
+    }
+    assert_non_null(found);
+    assert_string_equal(json_str(found, "from"), "f:6");
+    assert_string_equal(json_value_str(json_first(json_get(found, "value"))),
+                        "CN=Doe\\, Jane,DC=x");
+    text_done(&t);
+}
+
+/* M2 */
+static void memory(void **state)
+{
+    static const char s[] = HEAD DCS "base = OU=x,DC=corp,DC=example,DC=com\nevents = jsonl\n"
+                                     "events_file = /a\n[policy]\nnever_disable = CN=a,DC=b, c\n";
+
+    (void)state;
+    for (long n = 0; alloc_sweep(n); n++) {
+        CLEANUP(cfg_freep) struct cfg *c = NULL;
+        struct err e = ERR_NONE;
+        int rc = cfg_load_bytes("f", s, strlen(s), &c, NULL, &e);
+
+        if (rc != (alloc_failed ? -1 : 0) || e.code != (alloc_failed ? ERR_NOMEM : ERR_OK))
+            fail_msg("allocation %ld: %d %s", n, rc, e.msg);
+    }
+}
+
+/* M2: the same through files, where reading them needs memory too */
+static void memory_files(void **state)
+{
+    (void)state;
+    put("c", HEAD DCS);
+    put("conf.d/10.conf", "[cordon]\nwindow = 3\n");
+    for (long n = 0; alloc_sweep(n); n++) {
+        CLEANUP(cfg_freep) struct cfg *c = NULL;
+        struct err e = ERR_NONE;
+        int rc = cfg_load(at("c"), &c, NULL, &e);
+
+        assert_int_equal(rc, alloc_failed ? -1 : 0);
+    }
+}
+
+int main(void)
+{
+#define FILES(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(everything),
+        cmocka_unit_test(later),
+        cmocka_unit_test(notices),
+        cmocka_unit_test(errors),
+        cmocka_unit_test(all_errors),
+        FILES(drop_ins),
+        FILES(untrusted),
+        FILES(keytabs),
+        cmocka_unit_test(table),
+        cmocka_unit_test(sample),
+        cmocka_unit_test(manual),
+        cmocka_unit_test(shown),
+        cmocka_unit_test(memory),
+        FILES(memory_files),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

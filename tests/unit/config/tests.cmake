@@ -1,0 +1,5 @@
+include(${CMAKE_CURRENT_LIST_DIR}/../alloc.cmake)
+foreach(name ini list config)
+    cordon_test(config ${name} cordon_config)
+    cordon_alloc_sweep(test_config_${name})
+endforeach()
