@@ -1,0 +1,2 @@
+cordon_fuzz(json cordon_base)
+cordon_fuzz(config cordon_config)
