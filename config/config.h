@@ -40,7 +40,7 @@ struct cfg_domain {
     uint64_t operation_timeout_ms;
 };
 
-/* Entries: "name", "user@domain", "S-1-5-...", a DN, a pattern with * or ?, "group:..." with a name,
+/* Entries: "name", "user@domain", "S-1-5-..." or "sid:S-1-5-...", a DN, a pattern with * or ?, "group:..." with a name,
  * SID or DN, "ou:DN". The prefixes are lower case; DNs are whole and as typed, escapes included. */
 struct cfg_policy {
     struct cfg_list never_disable, always_disable, never_credentials, always_credentials;

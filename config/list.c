@@ -209,7 +209,7 @@ int cfg_list_plain(const char *value, struct cfg_list *ret_list, size_t *ret_at,
 
 /* --- lists of accounts ------------------------------------------------------------------ */
 
-static const char *const prefixes[] = {"group:", "ou:"};
+static const char *const prefixes[] = {"group:", "ou:", "sid:"};
 
 /* Rule 5: from behind the opening quote to the closing one. */
 static size_t quote_end(const char *s, size_t at)
@@ -242,6 +242,13 @@ static int check_entry(const char *prefix, const char *body, struct err *e)
 
     if (body[0] == '\0')
         return empty_entry(e);
+    if (strcmp(prefix, "sid:") == 0) {
+        if (strncmp(body, "S-1-", 4) != 0 || body[4] == '\0' ||
+            body[4 + strspn(body + 4, "0123456789-")] != '\0')
+            return err_set(e, ERR_CONFIG, 0, "'sid:%s': behind sid: stands S-1-...",
+                           text_shown(shown, body));
+        return 0;
+    }
     if (cfg_dn_like(body))
         return cfg_dn_check(body, e);
     if (strcmp(prefix, "ou:") == 0)
@@ -250,7 +257,7 @@ static int check_entry(const char *prefix, const char *body, struct err *e)
     if (strpbrk(body, "=:,;") != NULL)
         return err_set(
             e, ERR_CONFIG, 0,
-            "'%s' is neither a name (no = : , ;) nor a DN, nor begins with group: or ou:",
+            "'%s' is neither a name (no = : , ;) nor a DN, nor begins with group:, ou: or sid:",
             text_shown(shown, body));
     return 0;
 }

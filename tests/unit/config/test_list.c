@@ -77,6 +77,10 @@ static void accounts(void **state)
         {"adm-*, svc-?", "<adm-*><svc-?>"},
         {"alice@corp.example.com", "<alice@corp.example.com>"},
         {"S-1-5-21-1-2-3-1105", "<S-1-5-21-1-2-3-1105>"},
+        {"SID:S-1-5-21-1-2-3-1105, x", "<sid:S-1-5-21-1-2-3-1105><x>"},
+        {"sid:alice", "!behind sid: stands S-1-"},
+        {"sid:S-1-", "!behind sid: stands S-1-"},
+        {"sid:CN=a,DC=b", "!behind sid: stands S-1-"},
         {"CORP\\alice, bob", "<CORP\\alice><bob>"},
         /* rule 2 */
         {"group:" VIP, "<group:" VIP ">"},
