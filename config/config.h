@@ -29,7 +29,7 @@ struct cfg_domain {
     char *site;      /* NULL: ask a DC (LDAP ping) */
     char *keytab;    /* path or NULL */
     char *principal; /* for the keytab; NULL: its first entry */
-    char *base;      /* distinguishedName below which accounts may be touched; NULL: the whole domain */
+    char *base;      /* DN below which accounts may be touched; NULL: the whole domain */
     enum cfg_events events;
     struct cfg_list events_file; /* "/path", or "host:/path" with a host of `dcs` or the domain */
     enum cfg_transport transport;
@@ -40,8 +40,9 @@ struct cfg_domain {
     uint64_t operation_timeout_ms;
 };
 
-/* Entries: "name", "user@domain", "S-1-5-..." or "sid:S-1-5-...", a DN, a pattern with * or ?, "group:..." with a name,
- * SID or DN, "ou:DN". The prefixes are lower case; DNs are whole and as typed, escapes included. */
+/* Entries: "name", "user@domain", "S-1-5-..." or "sid:S-1-5-...", a DN, a pattern with * or ?,
+ * "group:..." with a name, SID or DN, "ou:DN". The prefixes are lower case; DNs are whole and as
+ * typed, escapes included. */
 struct cfg_policy {
     struct cfg_list never_disable, always_disable, never_credentials, always_credentials;
     struct cfg_list privileged_groups; /* besides the built-in ones; without "group:" */
@@ -87,7 +88,9 @@ int cfg_notices(const struct cfg *c, struct text *out, struct err *e);
 
 /* The settings in effect, each with where it came from ("default", "file:line"). */
 int cfg_show(const struct cfg *c, bool json, struct text *out, struct err *e);
-int cfg_sample(struct text *out, struct err *e);   /* a commented sample file that itself passes cfg_load */
-int cfg_manual(struct text *out, struct err *e);   /* cordon.conf(5), in man(7) roff */
+/* A commented sample file that itself passes cfg_load. */
+int cfg_sample(struct text *out, struct err *e);
+/* cordon.conf(5), in man(7) roff. */
+int cfg_manual(struct text *out, struct err *e);
 
 #endif

@@ -320,7 +320,7 @@ static int read_entry(const char *s, size_t at, struct cfg_list *l, size_t *ret_
 int cfg_list_accounts(const char *value, struct cfg_list *ret_list, size_t *ret_at, struct err *e)
 {
     CLEANUP(cfg_list_done) struct cfg_list l = {0};
-    size_t at = 0, end;
+    size_t at = 0, end = 0;
 
     for (;;) {
         at = skip(value, at, " \t\n");

@@ -8,14 +8,15 @@
  *  1. Entries are parted by ',' or ';' or the end of a line. (A ';' with a space before it would
  *     begin a comment; in these lists that is an error, since it might drop an entry in silence.)
  *  2. An entry is `name`, `group:name`, `ou:DN`, `sid:S-1-...`, or a DN in place of the name. What
- *     begins with `attribute=` is a DN. The commas of a DN belong to it as long as `attribute=` follows.
+ *     begins with `attribute=` is a DN. The commas of a DN belong to it as long as `attribute=`
+ *     follows.
  *  3. A DN must be whole: after its first DC= part come only DC= parts, and at least one. So an
  *     unescaped comma ("CN=Doe, Jane,OU=x,DC=y") and two DNs run into one are errors. To have two
  *     DNs, part them with ';' or a line end. A DN that ends in ',' before a line that begins with
  *     `attribute=` could be meant either way: an error.
  *  4. A backslash protects the next character and stays: CN=Doe\, Jane,OU=x,DC=y.
- *  5. "..." around an entry, or around what follows a prefix, takes everything in it as
- *     it is but for rule 4. The quotes are taken off.
+ *  5. "..." around an entry, or around what follows a prefix, takes everything in it as it is but
+ *     for rule 4. The quotes are taken off.
  *  6. Spaces around an entry do not count. No entry is empty, and none is given twice.
  */
 #ifndef CORDON_CONFIG_LIST_H
