@@ -11,6 +11,7 @@
 #include "config/keys.h"
 #include "config/list.h"
 #include "config/sources.h"
+#include "config/value.h"
 
 /* --- the settings in effect ------------------------------------------------------------ */
 

@@ -28,7 +28,4 @@ const struct ini_entry *cfg_source_find(const struct cfg *c, const struct cfg_ke
 const void *cfg_key_base(const struct cfg *c, const struct cfg_key *key,
                          const struct cfg_domain *d);
 
-/* "250ms", "3s", "5m": the largest unit that leaves no rest. */
-const char *cfg_duration_text(uint64_t ms, char buf[32]);
-
 #endif

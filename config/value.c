@@ -1,0 +1,268 @@
+/* config/value.c -- one value: checked by its type and range, and stored. See value.h.
+ *
+ * Each function returns 0, or -1 with the reason in `e`; where it stands is the caller's to add.
+ */
+#include "config/value.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "config/list.h"
+
+const char *cfg_duration_text(uint64_t ms, char buf[32])
+{
+    static const struct {
+        uint64_t ms;
+        const char *unit;
+    } units[] = {{3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+    size_t i = 0;
+
+    while (i + 1 < ARRAY_LEN(units) && (ms < units[i].ms || ms % units[i].ms != 0))
+        i++;
+    if (ms == 0)
+        i = 2;
+    (void)snprintf(buf, 32, "%" PRIu64 "%s", ms / units[i].ms, units[i].unit);
+    return buf;
+}
+
+void cfg_lower(char *s)
+{
+    for (; *s != '\0'; s++) {
+        if (*s >= 'A' && *s <= 'Z')
+            *s = (char)(*s - 'A' + 'a');
+    }
+}
+
+int cfg_host_check(char *s, const char *what, struct err *e)
+{
+    char shown[TEXT_SHOWN];
+    size_t n = strlen(s), label = 0;
+    bool bad = n == 0 || n > 253;
+
+    (void)text_shown(shown, s);
+    if (n > 0 && (strchr(s, ':') != NULL || strspn(s, "0123456789.") == n))
+        return err_set(e, ERR_CONFIG, 0,
+                       "'%s' is an IP address: name the host, since Kerberos knows it by its name",
+                       shown);
+    cfg_lower(s);
+    for (size_t i = 0; i < n && !bad; i++) {
+        bool edge = label == 0 || s[i + 1] == '.' || s[i + 1] == '\0';
+
+        if (s[i] == '.') {
+            bad = label == 0 || i + 1 == n;
+            label = 0;
+            continue;
+        }
+        bad = ++label > 63 || (s[i] == '-' && edge) ||
+              strchr("abcdefghijklmnopqrstuvwxyz0123456789-_", s[i]) == NULL;
+    }
+    return bad ? err_set(e, ERR_CONFIG, 0, "'%s' is no %s", shown, what) : 0;
+}
+
+static int check_path(const char *s, struct err *e)
+{
+    char shown[TEXT_SHOWN];
+
+    if (s[0] != '/' || s[strlen(s) - 1] == '/' || strlen(s) >= PATH_MAX)
+        return err_set(e, ERR_CONFIG, 0, "'%s' is no absolute path of a file",
+                       text_shown(shown, s));
+    return 0;
+}
+
+static int check_text(const struct cfg_key *key, char *s, struct err *e)
+{
+    char shown[TEXT_SHOWN];
+
+    (void)text_shown(shown, s);
+    if (cfg_bare_check(s, e) < 0)
+        return -1;
+    switch (key->type) {
+    case CFG_NAME:
+        if (strpbrk(s, " \t") != NULL || strlen(s) > 255)
+            return err_set(e, ERR_CONFIG, 0, "'%s': a name without spaces", shown);
+        return 0;
+    case CFG_REALM:
+        if (strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") != strlen(s) || strlen(s) > 253)
+            return err_set(e, ERR_CONFIG, 0,
+                           "'%s': a realm is in upper case, like CORP.EXAMPLE.COM", shown);
+        return 0;
+    case CFG_PATH:
+        return check_path(s, e);
+    case CFG_DN:
+        return cfg_dn_like(s) ? cfg_dn_check(s, e)
+                              : err_set(e, ERR_CONFIG, 0, "'%s' is no DN", shown);
+    case CFG_WORD_TEXT:
+        cfg_lower(s);
+        return cfg_word_find(key->words, s) >= 0
+                   ? 0
+                   : err_set(e, ERR_CONFIG, 0, "'%s' is none of: %s", shown, key->words);
+    default:
+        return 0;
+    }
+}
+
+/* Lists of hosts, domains and files. */
+static int check_list(const struct cfg_key *key, const struct cfg_list *list, struct err *e)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        char *s = list->items[i], *colon;
+
+        if (key->type == CFG_HOSTS || key->type == CFG_DOMAINS) {
+            if (cfg_host_check(s, key->type == CFG_HOSTS ? "host name" : "domain name", e) < 0)
+                return -1;
+            continue;
+        }
+        colon = s[0] == '/' ? NULL : strstr(s, ":/");
+        if (colon != NULL) {
+            int rc;
+
+            *colon = '\0';
+            rc = cfg_host_check(s, "host name", e);
+            *colon = ':';
+            if (rc < 0)
+                return -1;
+        }
+        if (check_path(colon != NULL ? colon + 1 : s, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int check_groups(struct cfg_list *list, struct err *e)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        char *s = list->items[i];
+        char shown[TEXT_SHOWN];
+
+        if (text_starts(s, "ou:") || (!cfg_dn_like(s) && strpbrk(s, "*?") != NULL))
+            return err_set(e, ERR_CONFIG, 0, "'%s': only groups stand here", text_shown(shown, s));
+        if (text_starts(s, "group:"))
+            memmove(s, s + strlen("group:"), strlen(s + strlen("group:")) + 1);
+        for (size_t k = 0; k < i; k++) {
+            if (text_eq_nocase(list->items[k], s))
+                return err_set(e, ERR_CONFIG, 0, "'%s' is in the list twice", text_shown(shown, s));
+        }
+    }
+    return 0;
+}
+
+static int read_list(const struct cfg_key *key, const char *value, struct cfg_list *field,
+                     size_t *ret_at, struct err *e)
+{
+    CLEANUP(cfg_list_done) struct cfg_list list = {0};
+    bool accounts = key->type == CFG_ACCOUNTS || key->type == CFG_GROUPS;
+
+    if ((accounts ? cfg_list_accounts : cfg_list_plain)(value, &list, ret_at, e) < 0)
+        return -1;
+    if (accounts ? key->type == CFG_GROUPS && check_groups(&list, e) < 0
+                 : check_list(key, &list, e) < 0)
+        return -1;
+    cfg_list_done(field);
+    *field = list;
+    list = (struct cfg_list){0};
+    return 0;
+}
+
+static int read_number(const struct cfg_key *key, const char *value, void *field, struct err *e)
+{
+    char shown[TEXT_SHOWN], low[32], high[32];
+    uint64_t v;
+
+    (void)text_shown(shown, value);
+    if (key->type == CFG_COUNT) {
+        if (!text_to_u64(value, key->min, key->max, &v))
+            return err_set(e, ERR_CONFIG, 0, "'%s' is no number from %" PRIu64 " to %" PRIu64,
+                           shown, key->min, key->max);
+        *(unsigned *)field = (unsigned)v;
+        return 0;
+    }
+    if (!text_to_duration(value, &v))
+        return err_set(e, ERR_CONFIG, 0, "'%s' is no time: write 500ms, 3s, 5m or 1h", shown);
+    if (v < key->min || v > key->max)
+        return err_set(e, ERR_CONFIG, 0, "'%s' is out of range: %s to %s", shown,
+                       cfg_duration_text(key->min, low), cfg_duration_text(key->max, high));
+    *(uint64_t *)field = v;
+    return 0;
+}
+
+static int read_choice(const struct cfg_key *key, const char *value, void *field, struct err *e)
+{
+    static const char bools[] = "no yes false true off on";
+    char shown[TEXT_SHOWN];
+    const char *words = key->type == CFG_BOOL ? bools : key->words;
+    int word = cfg_word_find(words, value);
+    unsigned v;
+
+    if (word < 0)
+        return err_set(e, ERR_CONFIG, 0, "'%s' is none of: %s", text_shown(shown, value),
+                       key->type == CFG_BOOL ? "yes no" : words);
+    if (key->type == CFG_BOOL) {
+        *(bool *)field = word % 2 == 1;
+    } else {
+        v = (unsigned)word; /* an enum is an unsigned int to our compilers; see the assert below */
+        memcpy(field, &v, sizeof(v));
+    }
+    return 0;
+}
+_Static_assert(sizeof(enum cfg_events) == sizeof(unsigned) &&
+                   sizeof(enum cfg_transport) == sizeof(unsigned) &&
+                   sizeof(enum cfg_write) == sizeof(unsigned),
+               "read_choice stores an unsigned");
+
+/* For settings that we do not use yet: nothing but what would be dangerous to let stand. */
+static int check_later(const char *value, struct err *e)
+{
+    const char *host = strstr(value, "://");
+
+    if (host != NULL && memchr(host + 3, '@', strcspn(host + 3, "/")) != NULL)
+        return err_set(e, ERR_CONFIG, 0, "no name or password in a URL: secrets are never values");
+    return 0;
+}
+
+int cfg_value_read(const struct cfg_key *key, const char *value, void *base, size_t *ret_at,
+                   struct err *e)
+{
+    CLEANUP(cleanup_charp) char *copy = NULL;
+    void *field = (char *)base + key->offset;
+    size_t n = strlen(value);
+
+    *ret_at = 0;
+    switch (key->type) {
+    case CFG_DOMAINS:
+    case CFG_HOSTS:
+    case CFG_FILES:
+    case CFG_ACCOUNTS:
+    case CFG_GROUPS:
+        return read_list(key, value, field, ret_at, e);
+    case CFG_LATER:
+        return check_later(value, e);
+    default:
+        break;
+    }
+
+    if (strchr(value, '\n') != NULL)
+        return err_set(e, ERR_CONFIG, 0, "only a list may go on in the next line");
+    copy =
+        n > 2 && value[0] == '"' && value[n - 1] == '"' ? strndup(value + 1, n - 2) : strdup(value);
+    if (copy == NULL)
+        return err_set(e, ERR_NOMEM, 0, "configuration");
+    switch (key->type) {
+    case CFG_COUNT:
+    case CFG_DURATION:
+        return read_number(key, copy, field, e);
+    case CFG_BOOL:
+    case CFG_WORD:
+        return read_choice(key, copy, field, e);
+    default:
+        if (check_text(key, copy, e) < 0)
+            return -1;
+        free(*(char **)field);
+        *(char **)field = TAKE(copy);
+        return 0;
+    }
+}
