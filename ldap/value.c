@@ -14,10 +14,9 @@ int ad_value_one(const struct ad_attr *a, bool *ret_there, struct ad_value *ret,
 {
     /* An attribute without values is how a DC answers "types only", which we never ask: as absent.
      */
-    if (a == NULL || a->count == 0) {
-        *ret_there = false;
+    *ret_there = false;
+    if (a == NULL || a->count == 0)
         return 0;
-    }
     if (a->count != 1)
         return err_set(e, ERR_INVALID, 0, "%s: %zu values where one belongs", a->name, a->count);
     *ret_there = true;
@@ -28,7 +27,7 @@ int ad_value_one(const struct ad_attr *a, bool *ret_there, struct ad_value *ret,
 /* The one value as a string in buf; a NUL in it makes it no number. */
 static int one_short(const struct ad_attr *a, char buf[NUMBER_TEXT], bool *ret_there, struct err *e)
 {
-    struct ad_value v;
+    struct ad_value v = {0};
 
     if (ad_value_one(a, ret_there, &v, e) < 0)
         return -1;
@@ -114,7 +113,7 @@ int ad_value_time(const struct ad_attr *a, bool *ret_there, int64_t *ret_ms, str
 
 int ad_value_sid(const struct ad_attr *a, bool *ret_there, struct ad_sid *ret, struct err *e)
 {
-    struct ad_value v;
+    struct ad_value v = {0};
 
     if (ad_value_one(a, ret_there, &v, e) < 0)
         return -1;
@@ -125,7 +124,7 @@ int ad_value_sid(const struct ad_attr *a, bool *ret_there, struct ad_sid *ret, s
 
 int ad_value_guid(const struct ad_attr *a, bool *ret_there, struct ad_guid *ret, struct err *e)
 {
-    struct ad_value v;
+    struct ad_value v = {0};
 
     if (ad_value_one(a, ret_there, &v, e) < 0)
         return -1;
@@ -162,8 +161,8 @@ int ad_value_sids(const struct ad_attr *a, size_t max, struct ad_sid **ret_sids,
 
 int ad_value_text(const struct ad_attr *a, size_t max, char **ret_s, struct err *e)
 {
-    struct ad_value v;
-    bool there;
+    struct ad_value v = {0};
+    bool there = false;
     char *s;
 
     if (ad_value_one(a, &there, &v, e) < 0)

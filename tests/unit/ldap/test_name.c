@@ -110,6 +110,7 @@ static void kinds(void **state)
             assert_int_equal(ad_name_is_search(&name), name.kind == AD_NAME_IMMUTABLE);
         }
         assert_string_equal(name.text, table[i].s);
+        assert_true(strlen(ad_name_kind_word(name.kind)) > 0);
     }
 }
 
@@ -158,6 +159,9 @@ static void refused(void **state)
          "ce",
          ERR_USAGE, "soft hyphen"},
         {"👩\xe2\x80\x8d💻", ERR_USAGE, "U+200D, a zero-width joiner"},
+        {"ali\xe3\x85\xa4"
+         "ce",
+         ERR_USAGE, "U+3164, a character that cannot be seen"},
         {"ali\xff"
          "ce",
          ERR_USAGE, "character 4 is not UTF-8"},
@@ -197,6 +201,8 @@ static void refused(void **state)
         assert_null(strchr(e.msg, '\033'));
         assert_memory_equal(&name, &before, sizeof(name));
     }
+    /* without a domain to compare with, any domain will do */
+    assert_int_equal(ad_name_parse("CN=A,DC=x", 9, NULL, &name, &e), 0);
     /* NUL is a byte of the name, wherever it stands */
     static const char nul[] = "alice\0evil";
 

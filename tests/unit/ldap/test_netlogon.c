@@ -132,6 +132,18 @@ static void answer(void **state)
     assert_int_equal(parse(&d, d.n, &nl, &e), 0);
     assert_string_equal(nl.next_site, "Basel");
 
+    /* an address, or a site, that is cut short */
+    head(&d, 23);
+    names(&d);
+    put(&d, 16, 8);
+    tail(&d, 0xd);
+    assert_int_equal(parse(&d, d.n, &nl, &e), -1);
+    head(&d, 23);
+    names(&d);
+    label(&d, "Basel");
+    tail(&d, 0x15);
+    assert_int_equal(parse(&d, d.n, &nl, &e), -1);
+
     head(&d, 24);
     names(&d);
     tail(&d, 5);

@@ -261,13 +261,23 @@ static void refused(const struct build *d, size_t n)
 {
     /* Exactly n bytes on the heap, so that a read past them is seen. */
     uint8_t *b = malloc(n + (n == 0));
+    struct list l = {.left = 9};
+    enum ad_right right;
     struct ad_sd sd;
     struct err e;
+    bool cannot_;
 
     assert_non_null(b);
     memcpy(b, d->b, n);
     assert_int_equal(ad_sd_open(b, n, &sd, &e), -1);
     assert_int_equal(e.code, ERR_INVALID);
+    /* and no question is answered of it */
+    assert_int_equal(ad_sd_cannot_change_password(b, n, &cannot_, &e), -1);
+    assert_int_equal(ad_sd_replicators(b, n, add, &l, &e), -1);
+    assert_int_equal(ad_sd_reset_right(b, n, NULL, 0, &ad_guid_class_user, false, &right, NULL, &e),
+                     -1);
+    assert_int_equal(e.code, ERR_INVALID);
+    assert_string_equal(l.text, "");
     free(b);
 }
 
@@ -312,6 +322,11 @@ static void broken(void **state)
         {30, 0x16}, /* not a multiple of four */
         {31, 1},    /* larger than the list */
         {36, 2},    /* SID revision */
+        {30, 4},    /* too short for its mask */
+        {54, 4},    /* the same, for an object entry: its mask, */
+        {54, 8},    /* its flags, */
+        {54, 24},   /* its object, */
+        {54, 40},   /* its class */
         {37, 15},   /* SID longer than its entry */
     };
     for (size_t i = 0; i < ARRAY_LEN(pokes); i++) {
