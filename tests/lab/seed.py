@@ -223,13 +223,7 @@ for name, cn, local in (
     local = local or name
     user(name, cn=cn, userPrincipalName=f'{local}@{DNS}', mail=f'{local}@example.com')
 
-# Hello for Business and FIDO keys outlive a password reset. Older schemas lack the attribute.
-keyed = user('keycred1')
-try:
-    blob = '00020000' + '200001' + '00' * 32
-    put(keyed, 'msDS-KeyCredentialLink', f'B:{len(blob)}:{blob}:{keyed}')
-except ldb.LdbError as e:
-    print('no msDS-KeyCredentialLink:', e, file=sys.stderr)
+# No msDS-KeyCredentialLink: this Samba has the schema of Windows 2012 R2 at the most.
 
 db.transaction_commit()
 
