@@ -1,0 +1,1 @@
+cordon_fuzz(xml cordon_base)
