@@ -38,8 +38,8 @@ int id_ulid(char buf[ID_ULID], int64_t now_ms, struct err *e)
     /* Within a millisecond (or when the clock stepped back a little): one more than the last. */
     if (memcmp(id, last, 6) <= 0) {
         memcpy(id, last, sizeof(id));
-        for (int i = 15; i >= 0 && ++id[i] == 0; i--)
-            ;
+        for (int i = 15; i >= 0 && ++id[i] == 0; i--) {
+        }
     }
     memcpy(last, id, sizeof(last));
 
@@ -52,8 +52,8 @@ int id_ulid(char buf[ID_ULID], int64_t now_ms, struct err *e)
             int at = bit + k;
 
             v <<= 1;
-            if (at >= 0)
-                v |= (id[at / 8] >> (7 - at % 8)) & 1U;
+            if (at >= 0 && ((unsigned)id[at / 8] & (0x80U >> (at % 8))) != 0)
+                v |= 1U;
         }
         buf[i] = crockford[v];
     }

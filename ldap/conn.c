@@ -23,6 +23,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openldap.h> /* ldap_init_fd */
 #include <poll.h>
 #include <sasl/sasl.h>
 #include <stdio.h>
@@ -100,6 +101,7 @@ struct ad_conn {
     LDAP *ld;
     int fd;
     unsigned ssf;
+    bool tls;
     char local[80];
     struct loop_watch *watch;
     struct loop_timer *tick, *soon;
@@ -382,6 +384,7 @@ static void open_done(void *arg, bool canceled)
         c->fd = o->fd;
         o->fd = -1;
         c->ssf = o->ssf;
+        c->tls = o->tls;
         memcpy(c->local, o->local, sizeof(c->local));
         /* From here on a partial answer must never block the loop. */
         (void)ldap_get_option(c->ld, LDAP_OPT_SOCKBUF, &sb);
@@ -469,6 +472,11 @@ const char *ad_conn_host(const struct ad_conn *c)
 unsigned ad_conn_ssf(const struct ad_conn *c)
 {
     return c->ssf;
+}
+
+bool ad_conn_tls(const struct ad_conn *c)
+{
+    return c->tls;
 }
 
 const char *ad_conn_local(const struct ad_conn *c)
@@ -1057,11 +1065,11 @@ static void take_message(struct ad_conn *c, LDAPMessage *msg)
         (void)ldap_msgfree(msg);
         return;
     }
-    if (type == LDAP_RES_SEARCH_REFERENCE) {
+    if (type == (int)LDAP_RES_SEARCH_REFERENCE) {
         (void)ldap_msgfree(msg); /* another naming context: we asked this DC (L7) */
         return;
     }
-    if (type == LDAP_RES_SEARCH_ENTRY && op->search_cb != NULL) {
+    if (type == (int)LDAP_RES_SEARCH_ENTRY && op->search_cb != NULL) {
         if (keep_entry(op, msg, &e) < 0) {
             (void)ldap_msgfree(msg);
             (void)ldap_abandon_ext(c->ld, op->msgid, NULL, NULL);
@@ -1069,7 +1077,7 @@ static void take_message(struct ad_conn *c, LDAPMessage *msg)
         }
         return;
     }
-    if (type != (op->search_cb != NULL ? LDAP_RES_SEARCH_RESULT : LDAP_RES_MODIFY)) {
+    if ((ber_tag_t)type != (op->search_cb != NULL ? LDAP_RES_SEARCH_RESULT : LDAP_RES_MODIFY)) {
         (void)ldap_msgfree(msg);
         (void)err_set(&e, op->modify_cb != NULL ? ERR_UNPROVEN : ERR_INVALID, type,
                       "%s: the DC answered with something else (type 0x%x)", c->host, (unsigned)type);

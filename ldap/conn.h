@@ -47,7 +47,8 @@ int ad_conn_open_start(struct loop *l, const struct ad_conn_opts *opts, ad_conn_
 void ad_conn_close(struct ad_conn **c);
 bool ad_conn_usable(const struct ad_conn *c); /* bound, and not lost */
 const char *ad_conn_host(const struct ad_conn *c);
-unsigned ad_conn_ssf(const struct ad_conn *c);  /* bits of encryption in force */
+unsigned ad_conn_ssf(const struct ad_conn *c);  /* bits of encryption by SASL; 0 inside TLS */
+bool ad_conn_tls(const struct ad_conn *c);      /* inside checked TLS */
 /* "ipv4:10.0.0.5:50123": our end, in the form of Samba's audit log; "" if unknown. */
 const char *ad_conn_local(const struct ad_conn *c);
 

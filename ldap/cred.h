@@ -8,6 +8,7 @@
 #define CORDON_LDAP_CRED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"

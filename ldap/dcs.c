@@ -313,6 +313,11 @@ const struct ad_cred *ad_dcs_cred(const struct ad_dcs *d)
     return &d->cred;
 }
 
+const char *ad_dcs_domain(const struct ad_dcs *d)
+{
+    return d->domain->name;
+}
+
 bool ad_dcs_hopeful(const struct ad_dcs *d)
 {
     if (d->failed.code != ERR_OK)
@@ -562,6 +567,7 @@ static void on_ping(void *arg, const struct ad_entry *en, size_t n, const struct
     a = n == 1 ? ad_entry_attr(en, "netlogon") : NULL;
     if (a != NULL && a->count == 1 && ad_netlogon_parse(a->values[0].s, a->values[0].n, &nl, &mine) == 0) {
         (void)snprintf(dc->site, sizeof(dc->site), "%.63s", nl.dc_site);
+        (void)snprintf(dc->netbios, sizeof(dc->netbios), "%.63s", nl.netbios_domain);
         if ((nl.flags & AD_NETLOGON_WRITABLE) == 0)
             (void)err_set(&dc->why, ERR_UNSUPPORTED, 0, "%s is a read-only DC", dc->host);
     }

@@ -50,6 +50,7 @@ struct ad_dc {
     char config_dn[256];
     char ntds_dn[512];      /* dsServiceName */
     char site[64];
+    char netbios[64];       /* of the domain: "CORP"; "" unknown */
     uint32_t functional_level;
     bool synchronized;
     struct ad_sid domain_sid;
@@ -83,6 +84,7 @@ struct ad_dc *ad_dcs_at(struct ad_dcs *d, size_t i);
 /* Whether some DC may still become ready soon (first attempts not over). */
 bool ad_dcs_hopeful(const struct ad_dcs *d);
 const struct ad_cred *ad_dcs_cred(const struct ad_dcs *d);
+const char *ad_dcs_domain(const struct ad_dcs *d); /* its DNS name, as configured */
 const char *ad_dc_state_word(enum ad_dc_state s);
 /* Start over with a DC whose connection stopped answering. */
 void ad_dc_reconnect(struct ad_dc *dc, const struct err *why);

@@ -1,0 +1,369 @@
+/* agent/main.c -- the start of the process, and the table of commands.
+ *
+ * Order: nothing of the environment reaches a library before it was weeded (checklist P1), then
+ * the process is closed up (P2), then the command runs. Exit is by _exit after flushing: a job that
+ * hangs in a KDC or a resolver must not keep a finished program waiting (libuv joins its pool).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/commands.h"
+#include "agent/verdict.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "ldap/conn.h"
+#include "ldap/cred.h"
+
+extern char **environ;
+
+#define ACTION_ARGS "[options] ACCOUNT..."
+#define ACTION_OPTIONS                                                                             \
+    "  --from FILE|-      accounts from a file: one per line, or the first CSV column\n"            \
+    "  --reason TEXT      why; kept in the ledger (at most 500 bytes)\n"                            \
+    "  --ticket ID        the incident's number; kept in the ledger\n"                              \
+    "  --dry-run          look it up, judge it, show the plan; touch nothing\n"                     \
+    "  --dc HOST          write to this DC only\n"                                                  \
+    "  --domain NAME      which configured domain (default: the first)\n"                           \
+    "  --wait TIME        how long to wait until every DC has it (default 15s)\n"                   \
+    "  --as-agent         act with the agent's keytab, not with your own ticket\n"                  \
+    "  --privileged       also a privileged account: only where the configuration allows it,\n"     \
+    "                     and never without a second person\n"                                      \
+    "  --json             one JSON object a line (see cordon(1))\n"
+
+static const struct {
+    const char *name;
+    const char *text;
+} helps[] = {
+    {"disable", "Takes accounts out of play: sets ACCOUNTDISABLE at every writable DC at once by\n"
+                "compare-and-swap, and proves it by the DC's own log.\n\n" ACTION_OPTIONS},
+    {"enable", "Undo. With --case ID puts back exactly what that case changed, where it still stands as\n"
+               "the case left it; without, clears ACCOUNTDISABLE.\n\n"
+               "  --case ID          undo this case (it names the account)\n" ACTION_OPTIONS},
+    {"expire-password",
+     "The user must choose a new password at the next logon (pwdLastSet = 0). Refuses where that\n"
+     "would do nothing or lock the user out.\n\n"
+     "  --clear-never-expires  also clear \"password never expires\", in the same change\n" ACTION_OPTIONS},
+    {"reset-password",
+     "Sets a random password, twice. Nobody is shown it, and it is kept nowhere.\n\n"
+     "  --must-change      then make the user choose a new one at the next logon\n"
+     "  --clear-never-expires  goes with --must-change\n" ACTION_OPTIONS},
+    {"contain", "The strongest form: disable and reset-password as one plan.\n\n"
+                "  --must-change      the user must choose a new password once enabled again\n" ACTION_OPTIONS},
+    {"show", "Everything that decides about an account. Changes nothing.\n\n"
+             "  --dc HOST, --domain NAME, --as-agent, --json\n"},
+    {"cases", "Lists the cases in the ledger, newest first.\n\n"
+              "  --open             only those without an end\n"
+              "  --limit N          at most so many (default 50; 0: all)\n  --json\n"},
+    {"case", "One case with its steps and evidence.\n\n"
+             "  --resume           take it up where it was, if it has no end (--as-agent as at first)\n  --json\n"},
+    {"events", "The watcher's own view: security events out of files, or stdin (-).\n\n"
+               "  --follow           go on as the files grow\n"
+               "  --json\n"},
+    {"audit", "verify: recompute the ledger's hash chain. export: all records as JSON lines.\n\n  --json\n"},
+    {"config", "show: the settings in effect, with where each came from. check: errors with file and\n"
+               "line. sample: a file to begin with. manual: cordon.conf(5).\n\n  --json\n"},
+    {"doctor", "Walks through everything that must work; says what is wrong, and what mends it.\n\n"
+               "  --domain NAME, --as-agent, --json\n"},
+};
+
+const struct command commands[] = {
+    {"disable", cmd_action, ACTION_ARGS, "take accounts out of play, and prove it"},
+    {"enable", cmd_action, "[options] ACCOUNT... | --case ID", "undo"},
+    {"expire-password", cmd_action, ACTION_ARGS, "force a new password, where that means anything"},
+    {"reset-password", cmd_action, ACTION_ARGS, "set a random password, twice"},
+    {"contain", cmd_action, ACTION_ARGS, "disable and reset-password, as one plan"},
+    {"show", cmd_show, "[options] ACCOUNT...", "everything that decides about an account"},
+    {"cases", cmd_cases, "[--open] [--limit N] [--json]", "list the cases in the ledger"},
+    {"case", cmd_case, "[--resume] [--json] ID", "one case with its steps and evidence"},
+    {"events", cmd_events, "[--follow] [--json] FILE... | -", "security events as the watcher sees them"},
+    {"audit", cmd_audit, "verify | export", "check or print the ledger's hash chain"},
+    {"config", cmd_config, "show | check | sample | manual", "the settings"},
+    {"doctor", cmd_doctor, "[options]", "what works, what does not, and what mends it"},
+};
+const size_t command_count = ARRAY_LEN(commands);
+
+/* --- process start ------------------------------------------------------------------------- */
+
+static bool wanted_variable(const char *name, size_t n)
+{
+    static const char *const keep[] = {
+        "PATH", "HOME", "USER", "LANG", "TZ", "TERM", "COLUMNS", "NO_COLOR", "NOTIFY_SOCKET",
+        "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
+        "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "RUNTIME_DIRECTORY",
+        /* ours */
+        "CORDON_CONFIG", "CORDON_STATE",
+        /* the caller's own Kerberos: the cache, and the two that say how to use it. The files that
+         * they name are checked before a library sees them. */
+        "KRB5CCNAME", "KRB5_CONFIG", "KRB5_CLIENT_KTNAME",
+#ifdef CORDON_FAILPOINTS
+        "CORDON_FAILPOINT",
+#endif
+    };
+
+    if (n > 3 && strncmp(name, "LC_", 3) == 0)
+        return true;
+#ifdef __SANITIZE_ADDRESS__
+    if (n > 5 && (strncmp(name, "ASAN_", 5) == 0 || strncmp(name, "LSAN_", 5) == 0))
+        return true;
+#endif
+    for (size_t i = 0; i < ARRAY_LEN(keep); i++) {
+        if (strlen(keep[i]) == n && strncmp(keep[i], name, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* P1: LDAPNOINIT first, then everything that is not on the list goes. */
+static int weed_environment(void)
+{
+    char **kept;
+    size_t n = 0, k = 0;
+
+    while (environ != NULL && environ[n] != NULL)
+        n++;
+    kept = calloc(n + 1, sizeof(*kept));
+    if (kept == NULL)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        if (wanted_variable(environ[i], strcspn(environ[i], "=")))
+            kept[k++] = environ[i];
+    }
+    environ = kept;
+    return setenv("LDAPNOINIT", "1", 1);
+}
+
+static int close_up(void)
+{
+    struct rlimit none = {0, 0};
+
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+            return -1;
+    }
+    (void)umask(077);
+#ifndef CORDON_FAILPOINTS
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)signal(SIGPIPE, SIG_IGN);
+    /* Before the pool's first job: binds and look-ups block, one each. */
+    return setenv("UV_THREADPOOL_SIZE", "12", 1);
+}
+
+/* --- shared by the commands ------------------------------------------------------------------ */
+
+int cmd_fail(const char *command, int code, const char *fmt, ...)
+{
+    char line[2000];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    (void)fprintf(stderr, "cordon%s%s: %s\n", command != NULL ? " " : "", command != NULL ? command : "",
+                  line);
+    return code;
+}
+
+int cmd_exit_for(const struct err *e)
+{
+    switch (e->code) {
+    case ERR_USAGE:
+        return EXIT_USAGE;
+    case ERR_CONFIG:
+        return EXIT_CONFIG;
+    case ERR_NOTFOUND:
+    case ERR_AMBIGUOUS:
+        return verdict_exit(VERDICT_NOT_FOUND);
+    default:
+        return verdict_exit(VERDICT_FAILED);
+    }
+}
+
+const char *cmd_config_path(void)
+{
+    const char *path = getenv("CORDON_CONFIG");
+
+    return path != NULL && path[0] != '\0' ? path : CFG_DEFAULT_PATH;
+}
+
+/* Our Kerberos settings in front of the system's, or of the file that the caller names. */
+static int set_up_kerberos(const struct cfg *cfg, struct err *e)
+{
+    const char *names[64], *realms[64], *base = getenv("KRB5_CONFIG");
+    const char *client = getenv("KRB5_CLIENT_KTNAME");
+    size_t n = 0;
+
+    for (size_t i = 0; i < cfg->domain_count && n < ARRAY_LEN(names); i++, n++) {
+        names[n] = cfg->domains[i].name;
+        realms[n] = cfg->domains[i].realm;
+    }
+    /* A krb5.conf can load plug-ins: only one that nobody else could have written. */
+    if (base == NULL || base[0] == '\0' || strchr(base, ':') != NULL)
+        base = "/etc/krb5.conf";
+    else if (file_check_trusted(base, FILE_PUBLIC, e) < 0)
+        return err_wrap(e, "KRB5_CONFIG");
+    if (client != NULL) {
+        const char *path = text_starts(client, "FILE:") ? client + 5 : client;
+
+        if (file_check_trusted(path, FILE_PRIVATE, e) < 0)
+            return err_wrap(e, "KRB5_CLIENT_KTNAME");
+    }
+    return ad_cred_profile(names, realms, n, base, e);
+}
+
+int cmd_load(struct cfg **ret_cfg)
+{
+    struct text errors = TEXT_INIT(256 * 1024);
+    enum log_level level;
+    struct cfg *cfg = NULL;
+    struct err e;
+
+    if (cfg_load(cmd_config_path(), &cfg, &errors, &e) < 0) {
+        if (errors.len > 0)
+            (void)fprintf(stderr, "%s%s", errors.s, errors.s[errors.len - 1] == '\n' ? "" : "\n");
+        else
+            (void)fprintf(stderr, "cordon: %s\n", e.msg);
+        if (e.code == ERR_NOTFOUND)
+            (void)fprintf(stderr, "cordon: make one: cordon config sample > %s\n", cmd_config_path());
+        text_done(&errors);
+        return EXIT_CONFIG;
+    }
+    text_done(&errors);
+    if (cfg->log_level != NULL && log_level_parse(cfg->log_level, &level))
+        log_set_level(level);
+    if (set_up_kerberos(cfg, &e) < 0) {
+        cfg_free(cfg);
+        return cmd_fail(NULL, EXIT_CONFIG, "%s", e.msg);
+    }
+    *ret_cfg = cfg;
+    return 0;
+}
+
+int cmd_state_dir(char *buf, size_t size, struct err *e)
+{
+    const char *dir = getenv("CORDON_STATE"), *home = getenv("HOME");
+    const struct passwd *pw;
+    int n;
+
+    if (dir == NULL || dir[0] == '\0')
+        dir = getenv("STATE_DIRECTORY");
+    if (dir != NULL && dir[0] != '\0') {
+        n = snprintf(buf, size, "%s", dir);
+    } else {
+        if (home == NULL || home[0] != '/') {
+            pw = getpwuid(getuid());
+            home = pw != NULL ? pw->pw_dir : NULL;
+        }
+        if (home == NULL)
+            return err_set(e, ERR_IO, 0, "no home folder for the ledger: set CORDON_STATE");
+        n = snprintf(buf, size, "%s/.local/state/cordon", home);
+    }
+    if (n < 0 || (size_t)n >= size || buf[0] != '/')
+        return err_set(e, ERR_USAGE, 0, "CORDON_STATE must be an absolute path");
+    return 0;
+}
+
+const struct cfg_domain *cmd_domain(const struct cfg *cfg, const char *wanted, struct err *e)
+{
+    for (size_t i = 0; i < cfg->domain_count; i++) {
+        if (wanted == NULL || text_eq_nocase(cfg->domains[i].name, wanted))
+            return &cfg->domains[i];
+    }
+    (void)err_set(e, wanted == NULL ? ERR_CONFIG : ERR_USAGE, 0,
+                  wanted == NULL ? "%s names no domain" : "no [domain/%s] in the configuration",
+                  wanted == NULL ? cmd_config_path() : wanted);
+    return NULL;
+}
+
+void cmd_help(const char *name)
+{
+    for (size_t i = 0; i < command_count; i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            (void)printf("usage: cordon %s %s\n\n", name, commands[i].args);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(helps); i++) {
+        if (strcmp(helps[i].name, name) == 0)
+            (void)fputs(helps[i].text, stdout);
+    }
+}
+
+static void help(FILE *f)
+{
+    (void)fprintf(f, "cordon takes a compromised account out of play in Active Directory, and proves it.\n\n"
+                     "usage: cordon COMMAND ...        cordon COMMAND --help        man cordon\n\n");
+    for (size_t i = 0; i < command_count; i++)
+        (void)fprintf(f, "  %-16s %s\n", commands[i].name, commands[i].help);
+    (void)fprintf(f, "\nexit: 0 done and proven, 10 not proven, 11 partly, 12 refused, 13 held, 14 not found,\n"
+                     "      15 failed, 16 unknown, 64 usage, 78 configuration\n"
+                     "environment: CORDON_CONFIG (default %s), CORDON_STATE\n",
+                  CFG_DEFAULT_PATH);
+}
+
+static int run(int argc, char **argv)
+{
+    unsigned best = 255;
+    const char *near = NULL;
+
+    if (argc < 2) {
+        help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        if (argc > 2)
+            cmd_help(argv[2]);
+        else
+            help(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
+        (void)printf("cordon %s\n", CORDON_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < command_count; i++) {
+        unsigned far;
+
+        if (strcmp(commands[i].name, argv[1]) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+        far = text_distance(commands[i].name, argv[1]);
+        if (far < best) {
+            best = far;
+            near = commands[i].name;
+        }
+    }
+    return cmd_fail(NULL, EXIT_USAGE, "no command '%s'%s%s%s (cordon --help)", argv[1],
+                    best <= 3 ? "; did you mean '" : "", best <= 3 ? near : "", best <= 3 ? "'?" : "");
+}
+
+int main(int argc, char **argv)
+{
+    int code;
+
+    if (getauxval(AT_SECURE) != 0) /* P3 */
+        return cmd_fail(NULL, EXIT_USAGE, "never set-uid or with file capabilities");
+    if (weed_environment() < 0 || close_up() < 0)
+        return cmd_fail(NULL, verdict_exit(VERDICT_FAILED), "cannot set up the process: %s", strerror(errno));
+    code = run(argc, argv);
+    if (fflush(stdout) != 0 && code == 0)
+        code = cmd_fail(NULL, verdict_exit(VERDICT_FAILED), "the answer could not be written: %s",
+                        strerror(errno));
+    (void)fflush(stderr);
+#ifdef __SANITIZE_ADDRESS__
+    return code; /* so that leaks are looked for */
+#else
+    _exit(code);
+#endif
+}

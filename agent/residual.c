@@ -1,0 +1,78 @@
+/* agent/residual.c -- see residual.h. The lifetimes are the directory's defaults: the domain's own
+ * Kerberos policy stands in a file on SYSVOL that LDAP does not show, and the words say "default". */
+#include "agent/residual.h"
+
+#include <stdio.h>
+
+#include "agent/casefile.h"
+#include "agent/world.h"
+
+#define TICKET_MS (INT64_C(600) * 60 * 1000) /* MaxTicketAge, MaxServiceAge: 10 h / 600 min */
+#define RECHECK_MS (INT64_C(20) * 60 * 1000) /* a KDC asks again only for tickets older than that */
+
+static unsigned add(struct residual *list, unsigned n, int64_t until, const char *what)
+{
+    if (n == RESIDUAL_MAX)
+        return n;
+    list[n].until_ms = until;
+    (void)snprintf(list[n].what, sizeof(list[n].what), "%s", what);
+    return n + 1;
+}
+
+unsigned residual_list(const struct casefile *cf, int64_t now_ms, struct residual ret[RESIDUAL_MAX])
+{
+    bool disabled = false, reset = false, expired = false, changed = false;
+    unsigned n = 0;
+    char line[200];
+
+    if (cf->planned)
+        return 0;
+    for (size_t i = 0; i < cf->effect_count; i++) {
+        const struct effect *x = cf->effects[i];
+        bool so = x->step.outcome == OUT_DONE || x->step.outcome == OUT_ALREADY ||
+                  x->step.outcome == OUT_UNCONFIRMED;
+
+        disabled = disabled || (so && x->kind == &effect_disable);
+        reset = reset || (so && x->kind == &effect_reset);
+        expired = expired || (so && x->edits.pwd == AD_PWD_EXPIRE);
+        changed = changed || so;
+    }
+    if (!changed || cf->plan->action == ACT_ENABLE) {
+        if (cf->plan->action == ACT_ENABLE && changed && cf->options.undo && cf->options.undo_expired)
+            n = add(ret, n, 0, "the earlier date of the password cannot come back: pwdLastSet is now");
+        return n;
+    }
+    n = add(ret, n, now_ms + TICKET_MS, "Kerberos service tickets issued before (default lifetime 10 h)");
+    if (disabled)
+        n = add(ret, n, now_ms + RECHECK_MS,
+                "new service tickets with an earlier ticket-granting ticket: a KDC of the account's own "
+                "domain asks again after 20 min");
+    else
+        n = add(ret, n, now_ms + TICKET_MS,
+                "Kerberos ticket-granting tickets issued before (default lifetime 10 h, renewable 7 d)");
+    n = add(ret, n, 0, "sessions that are open (RDP, SMB, LDAP): end them on the machines");
+    n = add(ret, n, 0, "a machine that is offline takes the cached password");
+    if (expired && !reset)
+        n = add(ret, n, 0, "whoever holds the old password may choose the new one");
+    if (expired)
+        n = add(ret, n, 0,
+                "in Entra ID a forced change does nothing under password hash synchronisation, by default");
+    if (cf->effect_count > 0 && !cf->converged) {
+        for (size_t i = 0; i < ad_dcs_count(cf->w->dcs); i++) {
+            const struct ad_dc *dc = ad_dcs_at(cf->w->dcs, i);
+            bool shown = dc->state == AD_DC_UNFIT;
+
+            for (size_t k = 0; k < cf->effect_count; k++) {
+                const struct effect *x = cf->effects[k];
+
+                shown = shown || (x->dc == dc && (x->step.outcome == OUT_DONE ||
+                                                  x->step.outcome == OUT_ALREADY));
+            }
+            if (!shown) {
+                (void)snprintf(line, sizeof(line), "%.120s: not proven to know of it yet", dc->host);
+                n = add(ret, n, 0, line);
+            }
+        }
+    }
+    return n;
+}

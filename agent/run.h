@@ -1,0 +1,61 @@
+/* agent/run.h -- carry one case through its plan, from the name to the verdict.
+ *
+ *   resolve -> judge (at every DC that will be written to) -> effects -> confirm, push, converge
+ *           -> verdict (on disk before it is told)
+ */
+#ifndef CORDON_AGENT_RUN_H
+#define CORDON_AGENT_RUN_H
+
+#include "agent/casefile.h"
+#include "agent/ledger.h"
+#include "agent/world.h"
+#include "base/json.h"
+
+struct request {
+    enum action action;
+    struct options options;
+    const char *account;   /* as typed; NULL with `guid` */
+    const char *reason, *ticket, *requester; /* borrowed until the case is done */
+    bool dry_run, privileged;
+    /* resume: the case as the ledger has it */
+    const char *case_id;            /* NULL: a new one */
+    const struct ad_found *known;   /* the account is known by GUID: no look-up by name */
+    const struct prior *priors;
+    const char *(*prior_names)[2];  /* step, target of each */
+    size_t prior_count;
+};
+
+/* done: once, from the loop; the case is freed after it returns. */
+int run_case_start(struct world *w, const struct request *r, void (*done)(void *arg, struct casefile *cf),
+                   void *arg, struct casefile **ret_case, struct err *e);
+/* A DC changed its state: wakes what waits for it. */
+void run_dc_changed(struct world *w, struct ad_dc *dc);
+/* SIGINT, SIGTERM: end everything that runs as soon as it may be ended. */
+void run_interrupt(struct world *w);
+
+/* --- for the steps ------------------------------------------------------------------------ */
+struct judgement {
+    enum verdict verdict; /* REFUSED or HELD */
+    const char *rule;
+    char detail[400];
+    struct ad_sid by;     /* the group that decided, if one did */
+    bool group;
+};
+/* All guards, on the account as that DC shows it. True: it may be touched. */
+bool run_judge(const struct casefile *cf, const struct ad_dc *dc, const struct ad_account *a,
+               struct judgement *ret);
+/* A record of this case; the "case" record goes in front of the first. */
+int run_record(struct casefile *cf, const char *kind, const char *body, ledger_cb cb, void *arg,
+               struct err *e);
+/* Write the members of a step line (the contract's) into an open object. */
+void run_step_json(const struct casefile *cf, const struct step *s, struct json_out *o);
+void run_accepted(struct casefile *cf, struct effect *x);
+void run_confirmed(struct casefile *cf, struct effect *x);
+
+/* --- converge.c --------------------------------------------------------------------------- */
+/* Ask every writable DC until all show the same version of what was changed, or until `wait`. */
+int converge_start(struct casefile *cf, void (*done)(struct casefile *cf, const struct step *s),
+                   struct err *e);
+void converge_free(struct casefile *cf);
+
+#endif

@@ -1,0 +1,64 @@
+/* agent/world.h -- what all cases of one run of the program share.
+ *
+ * Opened once: settings, DCs, event log, ledger, lists resolved to SIDs. Cases borrow it.
+ */
+#ifndef CORDON_AGENT_WORLD_H
+#define CORDON_AGENT_WORLD_H
+
+#include <stdbool.h>
+
+#include "agent/ledger.h"
+#include "agent/policy.h"
+#include "agent/report.h"
+#include "agent/watch.h"
+#include "base/loop.h"
+#include "config/config.h"
+#include "ldap/dcs.h"
+
+struct casefile;
+
+struct world {
+    struct loop *loop;
+    const struct cfg *cfg;
+    const struct cfg_domain *domain;
+    struct ad_dcs *dcs;
+    struct watch *watch;
+    struct ledger *ledger;       /* NULL in a dry run */
+    struct policy *policy;
+    struct report *report;
+    char own_computer[80];       /* this host's sAMAccountName if it were joined: "MGMT1$" */
+    uint64_t wait_ms;            /* for convergence */
+    struct casefile *running;    /* those that hear of DCs that change */
+    bool interrupted;
+
+    /* private: opening */
+    bool watch_ready, policy_ready, policy_started, told;
+    void (*ready)(void *arg, const struct err *e);
+    void *arg;
+    struct loop_timer *later;
+    struct err failed;
+};
+
+struct world_opts {
+    const struct cfg *cfg;
+    const struct cfg_domain *domain;
+    bool as_agent, with_ledger, with_watch;
+    const char *only_dc;         /* --dc */
+    const char *state_dir;
+    uint64_t wait_ms;
+    struct report *report;
+};
+
+/* ready: once, from the loop: NULL when a DC answers, the event log is open (or was given up on)
+ * and every list entry is resolved; else why not (ERR_CONFIG: a list entry that does not resolve;
+ * ERR_AUTH: no ticket; ERR_UNSENT: no DC). The world must be closed in either case. */
+int world_open(struct loop *l, const struct world_opts *opts, struct world *ret_world,
+               void (*ready)(void *arg, const struct err *e), void *arg, struct err *e);
+void world_close(struct world *w);
+/* The first DC, in order of preference, that can be used now; write: that may be written to. */
+struct ad_dc *world_dc(struct world *w, bool write);
+bool world_hopeful(const struct world *w);
+/* In words, why there is no DC: each with its reason. */
+int world_no_dc(struct world *w, struct err *e);
+
+#endif
