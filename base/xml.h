@@ -26,7 +26,7 @@ struct xml_node {
 };
 struct xml_doc;
 
-#define XML_MAX_BYTES (1024 * 1024)
+#define XML_MAX_BYTES ((size_t)1024 * 1024)
 
 int xml_parse(const char *s, size_t n, struct xml_doc **ret_doc, struct err *e);
 void xml_free(struct xml_doc *d);
