@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "base/xml.h"
+#include "tests/unit/alloc.h"
 
 static enum err_code parse_n(const char *s, size_t n)
 {
@@ -186,13 +187,30 @@ static void utf16(void **state)
             }
 }
 
+/* M2: whichever allocation of ours fails, it is said so, and nothing is left behind. */
+static void no_memory(void **state)
+{
+    static const char s[] = "<r xmlns='urn:a' x='1' y=''><c>one</c>two<c>three</c></r>";
+    long n = 0;
+
+    (void)state;
+    for (; alloc_sweep(n); n++) {
+        CLEANUP(xml_freep) struct xml_doc *d = NULL;
+        struct err e = ERR_NONE;
+        int rc = xml_parse(s, strlen(s), &d, &e);
+
+        assert_int_equal(rc, alloc_failed ? -1 : 0);
+        assert_int_equal(e.code, alloc_failed ? ERR_NOMEM : ERR_OK);
+        assert_true((d == NULL) == alloc_failed);
+    }
+    assert_true(n > 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refused_or_not),
-        cmocka_unit_test(limits),
-        cmocka_unit_test(tree),
-        cmocka_unit_test(utf16),
+        cmocka_unit_test(refused_or_not), cmocka_unit_test(limits),    cmocka_unit_test(tree),
+        cmocka_unit_test(utf16),          cmocka_unit_test(no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
