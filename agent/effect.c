@@ -654,7 +654,7 @@ static void finish(struct effect *x, enum outcome how, const struct err *e)
         (void)snprintf(x->step.detail, sizeof(x->step.detail), "%s", e->msg);
     }
     /* Nothing to wait for in the log where nothing was changed by us. */
-    if (how != OUT_DONE && how != OUT_UNCONFIRMED && how != OUT_UNKNOWN && x->expect != NULL) {
+    if (how != OUT_DONE && how != OUT_UNCONFIRMED && how != OUT_UNKNOWN) {
         watch_expect_cancel(&x->expect);
         x->confirm = CONFIRM_NOT_ASKED;
     } else if (how != OUT_DONE && x->expect != NULL) {

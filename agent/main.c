@@ -29,6 +29,8 @@
 
 extern char **environ;
 
+#define KDC_PROBE_MS 400
+
 #define ACTION_ARGS "[options] ACCOUNT..."
 #define ACTION_OPTIONS                                                                             \
     "  --from FILE|-      accounts from a file: one per line, or the first CSV column\n"            \
@@ -129,7 +131,7 @@ static bool wanted_variable(const char *name, size_t n)
 /* P1: LDAPNOINIT first, then everything that is not on the list goes. */
 static int weed_environment(void)
 {
-    char **kept;
+    static char **kept; /* for the life of the process */
     size_t n = 0, k = 0;
 
     while (environ != NULL && environ[n] != NULL)
@@ -203,13 +205,15 @@ const char *cmd_config_path(void)
 /* Our Kerberos settings in front of the system's, or of the file that the caller names. */
 static int set_up_kerberos(const struct cfg *cfg, struct err *e)
 {
-    const char *names[64], *realms[64], *base = getenv("KRB5_CONFIG");
-    const char *client = getenv("KRB5_CLIENT_KTNAME");
+    const char *base = getenv("KRB5_CONFIG"), *client = getenv("KRB5_CLIENT_KTNAME");
+    struct ad_realm realms[64];
     size_t n = 0;
 
-    for (size_t i = 0; i < cfg->domain_count && n < ARRAY_LEN(names); i++, n++) {
-        names[n] = cfg->domains[i].name;
-        realms[n] = cfg->domains[i].realm;
+    for (size_t i = 0; i < cfg->domain_count && n < ARRAY_LEN(realms); i++, n++) {
+        realms[n] = (struct ad_realm){.domain = cfg->domains[i].name,
+                                      .realm = cfg->domains[i].realm,
+                                      .hosts = (const char *const *)cfg->domains[i].dcs.items,
+                                      .host_count = cfg->domains[i].dcs.count};
     }
     /* A krb5.conf can load plug-ins: only one that nobody else could have written. */
     if (base == NULL || base[0] == '\0' || strchr(base, ':') != NULL)
@@ -222,7 +226,7 @@ static int set_up_kerberos(const struct cfg *cfg, struct err *e)
         if (file_check_trusted(path, FILE_PRIVATE, e) < 0)
             return err_wrap(e, "KRB5_CLIENT_KTNAME");
     }
-    return ad_cred_profile(names, realms, n, base, e);
+    return ad_cred_profile(realms, n, base, KDC_PROBE_MS, e);
 }
 
 int cmd_load(struct cfg **ret_cfg)

@@ -925,7 +925,10 @@ static void explain_verdict(struct casefile *cf)
         const struct effect *x = cf->effects[i];
 
         if (x->step.outcome != OUT_DONE && x->step.outcome != OUT_ALREADY) {
-            (void)snprintf(line, sizeof(line), "%s at %s: %.400s", x->step.name, x->dc->host, x->step.detail);
+            bool named = text_starts(x->step.detail, x->dc->host);
+
+            (void)snprintf(line, sizeof(line), "%s%s%s: %.400s", x->step.name, named ? "" : " at ",
+                           named ? "" : x->dc->host, x->step.detail);
             add_detail(cf, line);
             if (x->step.outcome == OUT_REFUSED && cf->rule[0] == '\0') {
                 const char *colon = strchr(x->step.detail, ':');

@@ -434,7 +434,10 @@ int ad_conn_open_start(struct loop *l, const struct ad_conn_opts *opts, ad_conn_
     o->tls = opts->tls;
     o->port = opts->port != 0 ? opts->port : opts->tls ? 636 : 389;
     o->connect_ms = opts->connect_timeout_ms;
-    o->bind_ms = opts->operation_timeout_ms;
+    /* A DC that takes the connection and then hangs must not hold up the failover. */
+    o->bind_ms = opts->operation_timeout_ms < 2 * opts->connect_timeout_ms
+                     ? opts->operation_timeout_ms
+                     : 2 * opts->connect_timeout_ms;
     c->host = text_dup(opts->host);
     o->host = text_dup(opts->host);
     o->ca_file = text_dup(opts->ca_file);

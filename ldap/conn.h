@@ -32,7 +32,7 @@ struct ad_conn_opts {
     const char *ca_file; /* NULL: the system's */
     const char *ccache; /* "MEMORY:..." of an ad_cred, or NULL: the caller's own default cache */
     uint64_t connect_timeout_ms;   /* name look-up and TCP connect */
-    uint64_t operation_timeout_ms; /* the bind, and each operation */
+    uint64_t operation_timeout_ms; /* each operation; the bind too, but at most twice the above */
     unsigned window;               /* operations in flight; more wait in line */
 };
 

@@ -22,11 +22,21 @@ struct ad_cred {
     int64_t ends_ms;              /* wall clock, when the ticket-granting ticket ends */
 };
 
+/* What the Kerberos library is to know of one domain. */
+struct ad_realm {
+    const char *domain;        /* DNS name */
+    const char *realm;
+    const char *const *hosts;  /* its DCs as configured: each is a KDC too */
+    size_t host_count;
+};
+
 /* Put our own settings in front of the system's krb5.conf: no DNS canonicalisation, no reverse
- * DNS, AES only, tickets not forwardable (K1, K4), and the realm of each domain. Before the first
- * thread. `names`: DNS domains, `realms` beside them. `base_path`: the krb5.conf to build upon. */
-int ad_cred_profile(const char *const *names, const char *const *realms, size_t count,
-                    const char *base_path, struct err *e);
+ * DNS, AES only, tickets not forwardable (K1, K4), and the realm of each domain. Where several DCs
+ * are named, the one whose port 88 answers first is asked first (within `probe_ms`): the library
+ * would wait seconds for a dead one in front. Before the first thread. `base_path`: the krb5.conf
+ * to build upon. */
+int ad_cred_profile(const struct ad_realm *realms, size_t count, const char *base_path,
+                    unsigned probe_ms, struct err *e);
 
 /* Tickets from a keytab, as a job. cb(arg, cred, NULL) or cb(arg, NULL, err): the error names the
  * cause (kvno, unknown principal, clock, KDC) and what to do. Once. */
