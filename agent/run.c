@@ -444,85 +444,13 @@ static void on_grace(void *arg)
         cf->grace = loop_timer_start(cf->w->loop, GRACE_MS, on_grace, cf);
 }
 
-static bool below_base(const char *dn, const char *base)
-{
-    size_t n = strlen(dn), m = strlen(base);
-
-    return base[0] == '\0' || text_eq_nocase(dn, base) ||
-           (n > m + 1 && dn[n - m - 1] == ',' && text_eq_nocase(dn + n - m, base));
-}
-
 bool run_judge(const struct casefile *cf, const struct ad_dc *dc, const struct ad_account *a,
                struct judgement *ret)
 {
-    const struct world *w = cf->w;
-    struct ad_guard_facts f = {
-        .own_sid = dc->self,
-        .own_computer = w->own_computer,
-        .replicators_known = dc->replicators_known,
-        .replicators = dc->replicators,
-        .replicator_count = dc->replicator_count,
-    };
     int families = (!cf->plan->credentials ? POLICY_DISABLE : 0) |
                    (cf->plan->credentials || cf->plan->both ? POLICY_CREDENTIALS : 0);
-    struct ad_verdict v;
 
-    *ret = (struct judgement){.verdict = VERDICT_REFUSED, .rule = ""};
-    if (dc->has_domain_sid)
-        f.domain_sid = dc->domain_sid;
-    f.privileged = policy_privileged(w->policy, &f.privileged_count);
-    if (!dc->has_self) {
-        ret->rule = "cannot-judge";
-        (void)snprintf(ret->detail, sizeof(ret->detail),
-                       "%s does not say who we are (tokenGroups of the rootDSE), so the agent's own "
-                       "account cannot be told apart",
-                       dc->host);
-        return false;
-    }
-    ad_protect_judge(&a->subject, &f, &v);
-    ret->by = v.by;
-    switch (v.may) {
-    case AD_MAY:
-        break;
-    case AD_REFUSE_PRIVILEGED:
-        ret->rule = v.rule;
-        ret->group = v.by.n != 0;
-        if (cf->privileged && w->cfg->policy.allow_privileged) {
-            /* Never on one person's word. */
-            ret->verdict = VERDICT_HELD;
-            (void)snprintf(ret->detail, sizeof(ret->detail),
-                           "%s; --privileged needs a second person's approval", v.detail);
-            return false;
-        }
-        (void)snprintf(ret->detail, sizeof(ret->detail), "%s%s", v.detail,
-                       cf->privileged ? "; --privileged is not allowed by the configuration "
-                                        "([policy] allow_privileged)"
-                                      : "");
-        return false;
-    case AD_HOLD:
-        ret->verdict = VERDICT_HELD;
-        ret->rule = v.rule;
-        (void)snprintf(ret->detail, sizeof(ret->detail), "%s", v.detail);
-        return false;
-    default:
-        ret->rule = v.rule;
-        ret->group = false;
-        (void)snprintf(ret->detail, sizeof(ret->detail), "%s", v.detail);
-        return false;
-    }
-    if (w->domain->base != NULL && !below_base(a->dn, w->domain->base)) {
-        char shown[TEXT_SHOWN];
-
-        ret->rule = "outside-base";
-        (void)snprintf(ret->detail, sizeof(ret->detail), "not below the configured base %s",
-                       text_shown(shown, w->domain->base));
-        return false;
-    }
-    if (!policy_lists(w->policy, families, a, &ret->rule, ret->detail, sizeof(ret->detail))) {
-        ret->verdict = VERDICT_HELD;
-        return false;
-    }
-    return true;
+    return guard_judge(cf->w, dc, a, families, cf->privileged, ret);
 }
 
 static void on_explained(void *arg, const char *words)
@@ -925,18 +853,19 @@ static void explain_verdict(struct casefile *cf)
         const struct effect *x = cf->effects[i];
 
         if (x->step.outcome != OUT_DONE && x->step.outcome != OUT_ALREADY) {
+            const char *colon = strchr(x->step.detail, ':');
             bool named = text_starts(x->step.detail, x->dc->host);
 
-            (void)snprintf(line, sizeof(line), "%s%s%s: %.400s", x->step.name, named ? "" : " at ",
-                           named ? "" : x->dc->host, x->step.detail);
-            add_detail(cf, line);
-            if (x->step.outcome == OUT_REFUSED && cf->rule[0] == '\0') {
-                const char *colon = strchr(x->step.detail, ':');
-
-                if (colon != NULL)
-                    (void)snprintf(cf->rule, sizeof(cf->rule), "%.*s",
-                                   (int)(colon - x->step.detail), x->step.detail);
+            /* A refusal begins with its rule, which the verdict names in a place of its own. */
+            if (x->step.outcome == OUT_REFUSED && colon != NULL && cf->rule[0] == '\0') {
+                (void)snprintf(cf->rule, sizeof(cf->rule), "%.*s", (int)(colon - x->step.detail),
+                               x->step.detail);
+                (void)snprintf(line, sizeof(line), "%.400s", colon + 2);
+            } else {
+                (void)snprintf(line, sizeof(line), "%s%s%s: %.400s", x->step.name, named ? "" : " at ",
+                               named ? "" : x->dc->host, x->step.detail);
             }
+            add_detail(cf, line);
         }
     }
     for (size_t i = 0; i < cf->effect_count; i++) {

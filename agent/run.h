@@ -7,6 +7,7 @@
 #define CORDON_AGENT_RUN_H
 
 #include "agent/casefile.h"
+#include "agent/guard.h"
 #include "agent/ledger.h"
 #include "agent/world.h"
 #include "base/json.h"
@@ -34,13 +35,6 @@ void run_dc_changed(struct world *w, struct ad_dc *dc);
 void run_interrupt(struct world *w);
 
 /* --- for the steps ------------------------------------------------------------------------ */
-struct judgement {
-    enum verdict verdict; /* REFUSED or HELD */
-    const char *rule;
-    char detail[400];
-    struct ad_sid by;     /* the group that decided, if one did */
-    bool group;
-};
 /* All guards, on the account as that DC shows it. True: it may be touched. */
 bool run_judge(const struct casefile *cf, const struct ad_dc *dc, const struct ad_account *a,
                struct judgement *ret);
