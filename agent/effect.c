@@ -254,14 +254,11 @@ static void consider(struct effect *x)
         x->has_stamps = x->account->has_uac_stamp;
         x->after_uac = x->account->uac;
         prove(x, PROOF_READ_BACK);
-        (void)snprintf(x->step.detail, sizeof(x->step.detail), "already so%s%s",
-                       x->kind->resets ? "" : ": userAccountControl ", "");
-        if (!x->kind->resets) {
-            size_t n = strlen(x->step.detail);
-
-            (void)snprintf(x->step.detail + n, sizeof(x->step.detail) - n, "%" PRIu32,
-                           x->account->uac);
-        }
+        if (x->kind == &effect_expire)
+            (void)snprintf(x->step.detail, sizeof(x->step.detail), "already so: pwdLastSet 0");
+        else
+            (void)snprintf(x->step.detail, sizeof(x->step.detail),
+                           "already so: userAccountControl %" PRIu32, x->account->uac);
         finish(x, OUT_ALREADY, NULL);
         return;
     }

@@ -40,6 +40,7 @@ bool guard_judge(const struct world *w, const struct ad_dc *dc, const struct ad_
     }
     ad_protect_judge(&a->subject, &f, &v);
     ret->by = v.by;
+    ret->hints = v.hints;
     switch (v.may) {
     case AD_MAY:
         break;

@@ -19,6 +19,7 @@ struct judgement {
     char detail[400];
     struct ad_sid by;     /* the group that decided, if one did */
     bool group;
+    unsigned hints;       /* AD_HINT_*, whatever the answer */
 };
 
 /* All guards. families: POLICY_DISABLE | POLICY_CREDENTIALS, whose lists apply; privileged:

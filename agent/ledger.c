@@ -66,8 +66,7 @@ int ledger_wrap(const struct ledger *l, struct err *e)
     return err_wrap(e, "ledger '%s'", text_shown(shown, l->path));
 }
 
-/* --- opening -------------------------------------------------------------------------------------
- */
+/* --- opening ------------------------------------------------------------------------- */
 
 static void batch_free(struct ledger_batch *b)
 {
@@ -248,8 +247,7 @@ int ledger_close(struct ledger *l, struct err *e)
     return rc;
 }
 
-/* --- adding
- * ---------------------------------------------------------------------------------------- */
+/* --- adding -------------------------------------------------------------------------- */
 
 static int check_record(const char *case_id, const char *kind, const char *body, size_t body_len,
                         struct err *e)
@@ -336,8 +334,7 @@ int ledger_add(struct ledger *l, const char *case_id, const char *kind, const ch
     return 0;
 }
 
-/* --- committing
- * -------------------------------------------------------------------------------------- */
+/* --- committing ---------------------------------------------------------------------- */
 
 /* A ledger that was moved or deleted under us would swallow records without a word. */
 static int still_there(struct ledger *l, struct err *e)
@@ -393,7 +390,7 @@ int ledger_commit(struct ledger *l, struct err *e)
     rc = commit_batch(l, b);
     if (rc < 0) {
         *e = b->err;
-        log_error("%s; %zu records of this turn are not on disk", e->msg, b->count);
+        log_error("%s; %zu record(s) of this turn are not on disk", e->msg, b->count);
     }
 
     l->adding = NULL;
@@ -410,8 +407,7 @@ int ledger_commit(struct ledger *l, struct err *e)
     return rc;
 }
 
-/* --- callbacks
- * ------------------------------------------------------------------------------------------ */
+/* --- callbacks ----------------------------------------------------------------------- */
 
 static void batch_done(struct ledger *l, struct ledger_batch *b)
 {
@@ -451,8 +447,7 @@ static void on_turn_end(void *arg)
     call_back(l);
 }
 
-/* --- the lock of a case
- * ------------------------------------------------------------------------------------ */
+/* --- the lock of a case -------------------------------------------------------------- */
 
 /* Byte 0 is OPEN_BYTE; the rest, up to the largest offset, is for cases. */
 static int case_byte(const char *case_id, int64_t *ret_at, struct err *e)

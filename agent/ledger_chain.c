@@ -13,8 +13,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 
-/* --- one record --------------------------------------------------------------------------------
- */
+/* --- one record ---------------------------------------------------------------------- */
 
 static void add_be(struct text *t, uint64_t v, unsigned bytes)
 {
@@ -97,8 +96,7 @@ int ledger_chain_row(sqlite3_stmt *s, struct ledger_row *ret_row, struct err *e)
     return 0;
 }
 
-/* --- appending
- * ------------------------------------------------------------------------------------ */
+/* --- appending ----------------------------------------------------------------------- */
 
 int ledger_chain_init(struct ledger_chain *c, sqlite3 *db, struct err *e)
 {
@@ -227,8 +225,7 @@ void ledger_chain_rollback(struct ledger_chain *c)
         (void)run(c->rollback, &ignored);
 }
 
-/* --- verifying
- * --------------------------------------------------------------------------------------- */
+/* --- verifying ----------------------------------------------------------------------- */
 
 struct verify {
     struct ledger_anchor anchor;

@@ -4,6 +4,7 @@
  */
 #include "agent/ledger_db.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -13,7 +14,7 @@
 
 enum { BUSY_MS = 5000 }; /* how long another process may hold the ledger */
 
-/* --- the tables --------------------------------------------------------------------------
+/* --- the tables ----------------------------------------------------------------------
  *
  * record   the chain; seq is the rowid, so the file is in the order of the chain
  * anchor   one row: how many records were ever written and the hash of the last; the same for
@@ -47,7 +48,7 @@ const struct ledger_migration ledger_migrations[] = {
 };
 const size_t ledger_migration_count = ARRAY_LEN(ledger_migrations);
 
-/* --- opening ------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------- */
 
 /* Two processes that make the same new ledger: SQLite does not wait in its change to WAL. */
 static int set_wal(sqlite3 *db, struct err *e)
@@ -114,6 +115,7 @@ int ledger_db_open(const char *path, bool readonly, sqlite3 **ret_db, struct err
     sqlite3 *db = NULL;
     int rc;
 
+    errno = 0;
     rc = sqlite3_open_v2(path, &db, flags, NULL) == SQLITE_OK ? 0 : ledger_db_fail(db, e);
     if (rc == 0)
         rc = configure(db, readonly, e);
@@ -125,7 +127,7 @@ int ledger_db_open(const char *path, bool readonly, sqlite3 **ret_db, struct err
     return 0;
 }
 
-/* --- the version ----------------------------------------------------------------------------- */
+/* --- the version --------------------------------------------------------------------- */
 
 static int judge_version(sqlite3 *db, size_t known, sqlite3_int64 *ret_version, struct err *e)
 {
@@ -209,16 +211,17 @@ int ledger_db_check(sqlite3 *db, const char *how, struct err *e)
                    text_shown(shown, found != NULL ? found : "no answer"));
 }
 
-/* --- statements --------------------------------------------------------------------------------
- */
+/* --- statements ---------------------------------------------------------------------- */
 
 int ledger_db_exec(sqlite3 *db, const char *sql, struct err *e)
 {
+    errno = 0;
     return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : ledger_db_fail(db, e);
 }
 
 int ledger_db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_stmt, struct err *e)
 {
+    errno = 0;
     if (sqlite3_prepare_v3(db, sql, -1, 0, ret_stmt, NULL) != SQLITE_OK)
         return ledger_db_fail(db, e);
     return 0;
@@ -226,8 +229,10 @@ int ledger_db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_stmt, str
 
 int ledger_db_step(sqlite3_stmt *s, struct err *e)
 {
-    int rc = sqlite3_step(s);
+    int rc;
 
+    errno = 0;
+    rc = sqlite3_step(s);
     if (rc == SQLITE_ROW)
         return 1;
     return rc == SQLITE_DONE ? 0 : ledger_db_fail(sqlite3_db_handle(s), e);
@@ -253,8 +258,7 @@ void ledger_db_finalizep(sqlite3_stmt **s)
     *s = NULL;
 }
 
-/* --- errors in words -----------------------------------------------------------------------------
- */
+/* --- errors in words ----------------------------------------------------------------- */
 
 /* All of them are ERR_IO to a caller: ERR_BUSY would mean "ask another DC". */
 static const struct {
@@ -288,12 +292,15 @@ static const struct {
 
 int ledger_db_fail(sqlite3 *db, struct err *e)
 {
-    int code, os;
+    int code, os, last = errno;
 
     if (db == NULL)
         return err_set(e, ERR_NOMEM, 0, "out of memory");
     code = sqlite3_extended_errcode(db);
+    /* SQLite does not keep the reason when a COMMIT fails; whoever called it set errno to 0. */
     os = sqlite3_system_errno(db);
+    if (os == 0)
+        os = last;
     for (size_t i = 0; i < ARRAY_LEN(causes); i++) {
         if (causes[i].code != (code & 0xff))
             continue;

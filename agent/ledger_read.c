@@ -28,8 +28,7 @@ static int bind_i64(sqlite3 *db, sqlite3_stmt *s, int i, int64_t v, struct err *
     return sqlite3_bind_int64(s, i, v) == SQLITE_OK ? 0 : ledger_db_fail(db, e);
 }
 
-/* --- records
- * -------------------------------------------------------------------------------------- */
+/* --- records ------------------------------------------------------------------------- */
 
 static int each(struct ledger *l, const char *case_id, int64_t since, ledger_each_cb cb, void *arg,
                 struct err *e)
@@ -67,8 +66,7 @@ int ledger_each(struct ledger *l, const char *case_id, int64_t since, ledger_eac
     return rc < 0 ? ledger_wrap(l, e) : 0;
 }
 
-/* --- cases
- * ------------------------------------------------------------------------------------------ */
+/* --- cases --------------------------------------------------------------------------- */
 
 /* From the indexes alone until a case is to be shown. A second "case" record does not count. */
 #define CASES_FROM                                                                                 \
@@ -140,8 +138,7 @@ int ledger_cases(struct ledger *l, bool unfinished_only, unsigned limit, ledger_
     return rc < 0 ? ledger_wrap(l, e) : 0;
 }
 
-/* --- one case by the beginning of its id
- * --------------------------------------------------------------- */
+/* --- one case by the beginning of its id --------------------------------------------- */
 
 /* The least id that is > or >= `from`; "" where there is none. */
 static int next_id(sqlite3 *db, bool or_equal, const char *from, char ret[ID_ULID], struct err *e)
@@ -202,8 +199,7 @@ int ledger_find_case(struct ledger *l, const char *prefix, char ret_id[27], stru
     return 0;
 }
 
-/* --- the chain
- * ------------------------------------------------------------------------------------------- */
+/* --- the chain ----------------------------------------------------------------------- */
 
 int ledger_verify(struct ledger *l, int64_t *ret_count, char ret_head_hex[65], struct err *e)
 {
@@ -266,9 +262,7 @@ int ledger_head_at(struct ledger *l, int64_t count, char ret_head_hex[65], struc
     return 0;
 }
 
-/* --- export
- * ------------------------------------------------------------------------------------------------
- */
+/* --- export -------------------------------------------------------------------------- */
 
 /* May this body stand in a line of JSON as it is? One that was damaged since may not. */
 static bool body_is_json(const char *body)
