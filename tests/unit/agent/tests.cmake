@@ -1,0 +1,6 @@
+# The ledger's tests open its file by SQLite too: to damage it.
+include(${CMAKE_CURRENT_LIST_DIR}/../alloc.cmake)
+cordon_test(agent ledger cordon_ledger PkgConfig::SQLITE)
+cordon_alloc_sweep(test_agent_ledger)
+cordon_test(agent ledger_chain cordon_ledger PkgConfig::SQLITE)
+cordon_test(agent ledger_crash cordon_ledger PkgConfig::SQLITE)
