@@ -245,19 +245,31 @@ struct would { /* what an action would come to */
     char rule[64], why[500];
 };
 
+/* A membership is told with the way that leads there, as the action does. */
+static void say_way(const struct show *s, struct judgement *j)
+{
+    for (size_t i = 0; j->group && i < s->way_count; i++) {
+        if (ad_sid_eq(&s->ways[i].sid, &j->by))
+            (void)snprintf(j->detail, sizeof(j->detail), "%s", s->ways[i].how);
+    }
+}
+
 /* The same guard and the same steps as the action itself. */
-static void would(const struct show *s, enum action action, struct would *ret, struct judgement *ret_j)
+static void would(const struct show *s, enum action action, struct would *ret)
 {
     const struct plan *plan = plan_for(action);
     const struct options o = {0};
     int families = (!plan->credentials ? POLICY_DISABLE : 0) |
                    (plan->credentials || plan->both ? POLICY_CREDENTIALS : 0);
 
+    struct judgement j;
+
     *ret = (struct would){.action = action, .word = "nothing"};
-    if (!guard_judge(&s->world, s->dc, s->account, families, false, ret_j)) {
-        ret->word = ret_j->verdict == VERDICT_HELD ? "held" : "refused";
-        (void)snprintf(ret->rule, sizeof(ret->rule), "%s", ret_j->rule);
-        (void)snprintf(ret->why, sizeof(ret->why), "%s", ret_j->detail);
+    if (!guard_judge(&s->world, s->dc, s->account, families, false, &j)) {
+        say_way(s, &j);
+        ret->word = j.verdict == VERDICT_HELD ? "held" : "refused";
+        (void)snprintf(ret->rule, sizeof(ret->rule), "%s", j.rule);
+        (void)snprintf(ret->why, sizeof(ret->why), "%s", j.detail);
         return;
     }
     for (size_t i = 0; i < plan->count; i++) {
@@ -384,11 +396,8 @@ static void show_json(const struct show *s, const struct would *w, size_t n, con
     struct text t = TEXT_INIT(512 * 1024), words = TEXT_INIT(1024);
     char sid[AD_SID_TEXT], guid[AD_GUID_TEXT];
     struct lines lines = {.count = 0};
-    size_t first = 0;
     struct json_out o;
 
-    while (first < n && (w[first].rule[0] == '\0' || w[first].action == ACT_ENABLE))
-        first++;
     json_out_init(&o, &t);
     json_out_object(&o, NULL);
     json_out_str(&o, "type", "account");
@@ -409,9 +418,10 @@ static void show_json(const struct show *s, const struct would *w, size_t n, con
             json_out_str(&o, NULL, ad_uac_word(UINT32_C(1) << i));
     }
     json_out_end_array(&o);
-    json_out_bool(&o, "may", first == n);
-    json_out_str(&o, "rule", first < n ? w[first].rule : "");
-    json_out_str(&o, "why", first < n ? w[first].why : "");
+    /* Guard and lists of both families; what a single action adds to that is told there. */
+    json_out_bool(&o, "may", j->rule[0] == '\0');
+    json_out_str(&o, "rule", j->rule);
+    json_out_str(&o, "why", j->detail);
     json_out_object(&o, "actions");
     for (size_t i = 0; i < n; i++)
         json_would(&o, &w[i]);
@@ -597,14 +607,12 @@ static void tell(struct show *s)
     struct would w[ARRAY_LEN(actions)];
     struct judgement j;
 
-    for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
-        would(s, actions[i], &w[i], &j);
-        /* A membership is told with the way that leads there, as the action does. */
-        for (size_t k = 0; j.group && k < s->way_count; k++) {
-            if (ad_sid_eq(&s->ways[k].sid, &j.by) && w[i].rule[0] != '\0')
-                (void)snprintf(w[i].why, sizeof(w[i].why), "%s", s->ways[k].how);
-        }
-    }
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++)
+        would(s, actions[i], &w[i]);
+    if (guard_judge(&s->world, s->dc, s->account, POLICY_DISABLE | POLICY_CREDENTIALS, false, &j))
+        j.rule = "";
+    else
+        say_way(s, &j);
     if (s->json)
         show_json(s, w, ARRAY_LEN(w), &j);
     else
