@@ -288,7 +288,7 @@ static void would(const struct show *s, enum action action, struct would *ret)
             rest = strstr(why.msg, ": ");
             (void)snprintf(ret->rule, sizeof(ret->rule), "%.*s",
                            rest != NULL ? (int)(rest - why.msg) : 0, why.msg);
-            (void)snprintf(ret->why, sizeof(ret->why), "%s", rest != NULL ? rest + 2 : why.msg);
+            (void)snprintf(ret->why, sizeof(ret->why), "%.480s", rest != NULL ? rest + 2 : why.msg);
             return;
         }
     }

@@ -74,7 +74,9 @@ static const struct {
     {"events", "The watcher's own view: security events out of files, or stdin (-).\n\n"
                "  --follow           go on as the files grow\n"
                "  --json\n"},
-    {"audit", "verify: recompute the ledger's hash chain. export: all records as JSON lines.\n\n  --json\n"},
+    {"audit", "verify: recompute the ledger's hash chain. export: all records as JSON lines.\n"
+              "prune: remove the oldest finished cases; what is left still verifies.\n\n"
+              "  --older-than TIME  goes with prune: 400d\n  --json\n"},
     {"config", "show: the settings in effect, with where each came from. check: errors with file and\n"
                "line. sample: a file to begin with. manual: cordon.conf(5).\n\n  --json\n"},
     {"doctor", "Walks through everything that must work; says what is wrong, and what mends it.\n\n"
@@ -91,7 +93,7 @@ const struct command commands[] = {
     {"cases", cmd_cases, "[--open] [--limit N] [--json]", "list the cases in the ledger"},
     {"case", cmd_case, "[--resume] [--json] ID", "one case with its steps and evidence"},
     {"events", cmd_events, "[--follow] [--json] FILE... | -", "security events as the watcher sees them"},
-    {"audit", cmd_audit, "verify | export", "check or print the ledger's hash chain"},
+    {"audit", cmd_audit, "verify | export | prune", "check, print or shorten the ledger's hash chain"},
     {"config", cmd_config, "show | check | sample | manual", "the settings"},
     {"doctor", cmd_doctor, "[options]", "what works, what does not, and what mends it"},
 };

@@ -192,6 +192,16 @@ static void tell_and_record(struct casefile *cf, const struct step *s)
     tell(cf, s);
 }
 
+/* Not on disk after all: the next record of this case must bring it along again. (Callbacks come in
+ * the order of adding, so the case is still there.) */
+static void on_opened(void *arg, const struct err *e)
+{
+    struct casefile *cf = arg;
+
+    if (e != NULL)
+        cf->recorded = false;
+}
+
 int run_record(struct casefile *cf, const char *kind, const char *body, ledger_cb cb, void *arg,
                struct err *e)
 {
@@ -231,7 +241,7 @@ int run_record(struct casefile *cf, const char *kind, const char *body, ledger_c
         json_out_end_object(&o);
         rc = text_check(&t, "case", e);
         if (rc == 0)
-            rc = ledger_add(cf->w->ledger, cf->id, "case", t.s, NULL, NULL, e);
+            rc = ledger_add(cf->w->ledger, cf->id, "case", t.s, on_opened, cf, e);
         text_done(&t);
         if (rc < 0)
             return -1;

@@ -16,6 +16,7 @@
 #include "eventlog/source.h"
 
 #define SOURCES 64
+_Static_assert(ARRAY_LEN(((struct watch_health *)0)->paths) == EVLOG_FILES, "watch.h");
 #define GRACE_MS 150 /* for the 4738 beside the 4725 */
 #define SAM_NEVER_EXPIRES UINT32_C(0x200)
 
@@ -265,6 +266,23 @@ bool watch_covers(const struct watch *w, const char *dc)
         return false;
     evlog_source_health(l->source, &h);
     return h.open && !h.missing;
+}
+
+bool watch_health(const struct watch *w, size_t i, struct watch_health *ret)
+{
+    const struct log *l = w != NULL && i < w->count ? &w->logs[i] : NULL;
+    struct evlog_health h = {0};
+
+    if (l == NULL)
+        return false;
+    if (l->opened)
+        evlog_source_health(l->source, &h);
+    *ret = (struct watch_health){.dc = l->dc, .count = l->count, .open = l->opened && h.open,
+                                 .missing = h.missing, .writable = h.writable,
+                                 .why = l->failed ? l->why.msg : ""};
+    for (unsigned k = 0; k < l->count; k++)
+        ret->paths[k] = l->paths[k];
+    return true;
 }
 
 void watch_mark(struct watch *w, const char *dc, char *buf, size_t size)

@@ -53,6 +53,15 @@ int watch_open(struct loop *l, const struct cfg *cfg, const struct cfg_domain *d
 void watch_close(struct watch **w);
 bool watch_is_on(const struct watch *w);                    /* events is not none */
 bool watch_covers(const struct watch *w, const char *dc);   /* that DC's log is open now */
+/* For doctor: the i-th log, false past the end. Strings borrowed from the watch. */
+struct watch_health {
+    const char *dc;       /* NULL: a collector's file, of all DCs */
+    const char *paths[4];
+    unsigned count;
+    bool open, missing, writable;
+    const char *why;      /* it could not be opened; "" */
+};
+bool watch_health(const struct watch *w, size_t i, struct watch_health *ret);
 /* Where that DC's log stands, as text for the ledger; "" where it is not watched. */
 void watch_mark(struct watch *w, const char *dc, char *buf, size_t size);
 /* Reopen sources at marks of an earlier run, so that what was logged since is seen. Before ready. */

@@ -54,8 +54,13 @@ int err_wrap(struct err *e, const char *fmt, ...)
     used = strnlen(context, sizeof(context) - 1);
 
     /* The innermost text is the one that is cut when there is no room for all. */
-    if (used + 3 < sizeof(context))
-        (void)snprintf(context + used, sizeof(context) - used, ": %s", e->msg);
+    if (used + 3 < sizeof(context)) {
+        size_t room = sizeof(context) - used - 3, inner = strnlen(e->msg, room);
+
+        memcpy(context + used, ": ", 2);
+        memcpy(context + used + 2, e->msg, inner);
+        context[used + 2 + inner] = '\0';
+    }
     memcpy(e->msg, context, sizeof(e->msg));
     e->msg[sizeof(e->msg) - 1] = '\0';
     return -1;

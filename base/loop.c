@@ -21,7 +21,12 @@ struct loop {
 };
 
 struct loop_timer {
-    uv_timer_t uv;
+    union {
+        uv_handle_t any;
+        uv_timer_t timer;
+        uv_idle_t idle; /* for 0 ms */
+    } uv;
+    bool at_once;
     loop_cb cb;
     void *arg;
 };
@@ -122,15 +127,24 @@ static void free_handle(uv_handle_t *h)
     free(h); /* the uv handle is the first member of each of our structs */
 }
 
-static void on_timer(uv_timer_t *h)
+static void fire(struct loop_timer *t)
 {
-    struct loop_timer *t = (struct loop_timer *)h;
     loop_cb cb = t->cb;
     void *arg = t->arg;
 
     /* The callback may forget its pointer, but not stop a timer that has fired: so close first. */
-    uv_close((uv_handle_t *)h, free_handle);
+    uv_close(&t->uv.any, free_handle);
     cb(arg);
+}
+
+static void on_timer(uv_timer_t *h)
+{
+    fire((struct loop_timer *)h);
+}
+
+static void on_at_once(uv_idle_t *h)
+{
+    fire((struct loop_timer *)h);
 }
 
 struct loop_timer *loop_timer_start(struct loop *l, uint64_t ms, loop_cb cb, void *arg)
@@ -141,10 +155,18 @@ struct loop_timer *loop_timer_start(struct loop *l, uint64_t ms, loop_cb cb, voi
         return NULL;
     t->cb = cb;
     t->arg = arg;
-    (void)uv_timer_init(&l->uv, &t->uv);
+    t->at_once = ms == 0;
+    if (t->at_once) {
+        /* Not a timer of 0 ms: libuv runs one that is started by a timer in the same turn, so that
+         * a chain of them would never come to the turn's end. Idle handles run once a turn. */
+        (void)uv_idle_init(&l->uv, &t->uv.idle);
+        (void)uv_idle_start(&t->uv.idle, on_at_once);
+        return t;
+    }
+    (void)uv_timer_init(&l->uv, &t->uv.timer);
     /* A long turn leaves the cached time behind; a deadline counts from now. */
     uv_update_time(&l->uv);
-    (void)uv_timer_start(&t->uv, on_timer, ms, 0);
+    (void)uv_timer_start(&t->uv.timer, on_timer, ms, 0);
     return t;
 }
 
@@ -152,9 +174,12 @@ void loop_timer_stop(struct loop_timer **t)
 {
     if (t == NULL || *t == NULL)
         return;
-    (void)uv_timer_stop(&(*t)->uv);
-    if (!uv_is_closing((uv_handle_t *)&(*t)->uv))
-        uv_close((uv_handle_t *)&(*t)->uv, free_handle);
+    if ((*t)->at_once)
+        (void)uv_idle_stop(&(*t)->uv.idle);
+    else
+        (void)uv_timer_stop(&(*t)->uv.timer);
+    if (!uv_is_closing(&(*t)->uv.any))
+        uv_close(&(*t)->uv.any, free_handle);
     *t = NULL;
 }
 
