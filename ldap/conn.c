@@ -56,7 +56,7 @@ struct ad_op {
     ad_search_cb search_cb;
     char *base, *filter;
     char **attrs;
-    bool subtree, with_dacl;
+    bool subtree, with_dacl, some;
     unsigned limit;
     LDAPMessage **entries;
     size_t entry_count, entry_cap;
@@ -868,6 +868,7 @@ int ad_search_start(struct ad_conn *c, const struct ad_search *s, ad_search_cb c
     op->arg = arg;
     op->subtree = s->subtree;
     op->with_dacl = s->with_dacl;
+    op->some = s->some;
     op->limit = s->limit == 0 ? 1 : s->limit;
     op->filter = text_dup(s->filter != NULL ? s->filter : "(objectClass=*)");
     while (s->attrs[n] != NULL)
@@ -1076,7 +1077,7 @@ static void take_message(struct ad_conn *c, LDAPMessage *msg)
         if (keep_entry(op, msg, &e) < 0) {
             (void)ldap_msgfree(msg);
             (void)ldap_abandon_ext(c->ld, op->msgid, NULL, NULL);
-            op_finish(op, &e);
+            op_finish(op, op->some && e.code == ERR_TOOBIG ? NULL : &e);
         }
         return;
     }

@@ -76,6 +76,7 @@ struct ad_search {
     const char *filter;
     const char *const *attrs; /* NULL-terminated; must outlive the call only */
     unsigned limit;           /* more entries than this: ERR_TOOBIG */
+    bool some;                /* ... or, for a sample: as many are enough */
     bool with_dacl;           /* LDAP_SERVER_SD_FLAGS_OID, DACL only (MS-ADTS 3.1.1.3.4.1.11) */
     uint64_t timeout_ms;      /* 0: the connection's */
 };
