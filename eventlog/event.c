@@ -13,22 +13,14 @@
 
 /* All that points into somebody's memory. */
 static const size_t strings[] = {
-    offsetof(struct evlog_event, computer),
-    offsetof(struct evlog_event, channel),
-    offsetof(struct evlog_event, provider),
-    offsetof(struct evlog_event, target.sid),
-    offsetof(struct evlog_event, target.name),
-    offsetof(struct evlog_event, target.domain),
-    offsetof(struct evlog_event, target.dn),
-    offsetof(struct evlog_event, actor.sid),
-    offsetof(struct evlog_event, actor.name),
-    offsetof(struct evlog_event, actor.domain),
-    offsetof(struct evlog_event, actor.dn),
-    offsetof(struct evlog_event, password_last_set_text),
-    offsetof(struct evlog_event, remote),
-    offsetof(struct evlog_event, old_name),
-    offsetof(struct evlog_event, new_name),
-    offsetof(struct evlog_event, transaction),
+    offsetof(struct evlog_event, computer),    offsetof(struct evlog_event, channel),
+    offsetof(struct evlog_event, provider),    offsetof(struct evlog_event, target.sid),
+    offsetof(struct evlog_event, target.name), offsetof(struct evlog_event, target.domain),
+    offsetof(struct evlog_event, target.dn),   offsetof(struct evlog_event, actor.sid),
+    offsetof(struct evlog_event, actor.name),  offsetof(struct evlog_event, actor.domain),
+    offsetof(struct evlog_event, actor.dn),    offsetof(struct evlog_event, password_last_set_text),
+    offsetof(struct evlog_event, remote),      offsetof(struct evlog_event, old_name),
+    offsetof(struct evlog_event, new_name),    offsetof(struct evlog_event, transaction),
 };
 
 static const char **string_at(struct evlog_event *ev, size_t i)

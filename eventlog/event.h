@@ -58,8 +58,8 @@ struct evlog_event {
     enum evlog_outcome outcome; /* Keywords: audit success or failure */
     enum evlog_commit commit;
     bool has_record, has_time;
-    uint64_t record;  /* EventRecordID; Samba has none */
-    int64_t time_ms;  /* by the DC's clock, UTC; absent where a shipper gives no zone */
+    uint64_t record; /* EventRecordID; Samba has none */
+    int64_t time_ms; /* by the DC's clock, UTC; absent where a shipper gives no zone */
     const char *computer, *channel, *provider;
     struct evlog_who {
         const char *sid, *name, *domain;
@@ -69,15 +69,15 @@ struct evlog_event {
     uint64_t logon_id; /* of the actor */
     struct evlog_uac {
         bool has_old, has_new;
-        uint32_t old, new;              /* SAM bits, see samflags.h */
+        uint32_t old, new;               /* SAM bits, see samflags.h */
         uint16_t codes[EVLOG_CODES_MAX]; /* the %%NNNN that came along */
         uint16_t code_count;
     } uac;
     enum evlog_pls password_last_set;
     const char *password_last_set_text; /* where EVLOG_PLS_TIME */
-    const char *remote;             /* "10.77.0.100:49008", the client's end; "" unknown */
-    const char *old_name, *new_name; /* 4781 */
-    const char *transaction;        /* Samba: transactionId */
+    const char *remote;                 /* "10.77.0.100:49008", the client's end; "" unknown */
+    const char *old_name, *new_name;    /* 4781 */
+    const char *transaction;            /* Samba: transactionId */
 };
 
 typedef void (*evlog_event_cb)(void *arg, const struct evlog_event *ev);

@@ -175,8 +175,8 @@ void evlog_fill_time(struct evlog_fill *f, const char *value, bool utc)
     if (f->ev.has_time || !utc)
         return;
     n = snprintf(with_zone, sizeof(with_zone), "%sZ", value);
-    f->ev.has_time = n > 0 && (size_t)n < sizeof(with_zone) &&
-                     stamp_parse_iso(with_zone, &f->ev.time_ms);
+    f->ev.has_time =
+        n > 0 && (size_t)n < sizeof(with_zone) && stamp_parse_iso(with_zone, &f->ev.time_ms);
 }
 
 int evlog_fill_end(struct evlog_fill *f, struct err *e)

@@ -137,7 +137,7 @@ static bool first_number(const struct cJSON *obj, const char *const *names, uint
             return true;
     return false;
 }
-#define FIRST_NUMBER(obj, max, ret, ...)                                                           \
+#define FIRST_NUMBER(obj, max, ret, ...) \
     first_number(obj, (const char *const[]){__VA_ARGS__, NULL}, max, ret)
 
 static void keywords(struct evlog_fill *f, const struct cJSON *v)
@@ -198,7 +198,8 @@ static int read_data(struct evlog_fill *f, const struct cJSON *obj, struct err *
     return 0;
 }
 
-/* --- shapes ------------------------------------------------------------------------------------ */
+/* --- shapes ------------------------------------------------------------------------------------
+ */
 
 static int read_rendered(struct evlog_fill *f, const struct cJSON *event, struct err *e)
 {
@@ -253,8 +254,7 @@ static int read_winlogbeat(struct evlog_fill *f, const struct cJSON *top, struct
         (void)(FIRST_NUMBER(event, UINT32_MAX, &id, "code") ||
                FIRST_NUMBER(top, UINT32_MAX, &id, "event.code"));
     f->ev.id = (uint32_t)id;
-    f->ev.has_record =
-        number(winlog(top, "record_id", "record_number"), UINT64_MAX, &f->ev.record);
+    f->ev.has_record = number(winlog(top, "record_id", "record_number"), UINT64_MAX, &f->ev.record);
     f->ev.computer = winlog_str(top, "computer_name", "computer_name");
     f->ev.channel = winlog_str(top, "channel", "log_name");
     f->ev.provider = winlog_str(top, "provider_name", "source_name");
@@ -312,9 +312,9 @@ static int read_flat(struct evlog_fill *f, const struct cJSON *top, struct err *
 /* XML in a member that is made for it. NULL: none. */
 static const char *wrapped_xml(const struct cJSON *top)
 {
-    static const char *const paths[] = {"event/original", "event.original", "Event", "xml", "Xml",
-                                        "XML", "EventXml", "EventXML", "winlog/xml", "_raw",
-                                        "System"};
+    static const char *const paths[] = {
+        "event/original", "event.original", "Event",      "xml",  "Xml",   "XML",
+        "EventXml",       "EventXML",       "winlog/xml", "_raw", "System"};
 
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         const struct cJSON *v = json_at(top, paths[i]);
@@ -361,8 +361,10 @@ static int read_object(const struct cJSON *top, evlog_event_cb cb, void *arg, st
 int evlog_parse_json(const char *s, size_t n, evlog_event_cb cb, void *arg, struct err *e)
 {
     CLEANUP(json_freep) struct cJSON *j = NULL;
-    const struct json_limits lim = {
-        .bytes = 2 * EVLOG_READ_MAX, .depth = DEPTH, .string = EVLOG_READ_MAX, .flags = JSON_FLOATS};
+    const struct json_limits lim = {.bytes = 2 * EVLOG_READ_MAX,
+                                    .depth = DEPTH,
+                                    .string = EVLOG_READ_MAX,
+                                    .flags = JSON_FLOATS};
     CLEANUP(text_done) struct text quoted = TEXT_INIT(2 * EVLOG_READ_MAX);
     int rc;
 

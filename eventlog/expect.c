@@ -21,8 +21,8 @@
 #include "eventlog/source_ops.h"
 
 enum {
-    BUCKETS = 64,             /* to begin with */
-    RING_EVENT = 8 * 1024,    /* bytes of strings; a larger one is shown, but not kept */
+    BUCKETS = 64,          /* to begin with */
+    RING_EVENT = 8 * 1024, /* bytes of strings; a larger one is shown, but not kept */
     KEY_MAX = 16 * 1024,
 };
 
@@ -274,7 +274,8 @@ void evlog_set_free(struct evlog_set *set)
     free(set);
 }
 
-/* --- the end of a wait ---------------------------------------------------------------------------- */
+/* --- the end of a wait
+ * ---------------------------------------------------------------------------- */
 
 static void make_due(struct evlog_expect *x)
 {
@@ -320,8 +321,8 @@ static void progress(struct evlog_expect *x)
         return;
     }
     if (x->grace == NULL)
-        x->grace = loop_timer_start(evlog_watcher_loop(x->set->watcher), x->spec.grace_ms,
-                                    on_grace, x);
+        x->grace =
+            loop_timer_start(evlog_watcher_loop(x->set->watcher), x->spec.grace_ms, on_grace, x);
     if (x->grace == NULL)
         make_due(x);
 }
@@ -360,7 +361,8 @@ static void run_due(void *arg)
         make_due(set->due_first);
 }
 
-/* --- judging one event -------------------------------------------------------------------------- */
+/* --- judging one event --------------------------------------------------------------------------
+ */
 
 static const char *bare_address(const char *s)
 {
@@ -548,7 +550,8 @@ static void look_back(struct evlog_expect *x, uint32_t hash)
     }
 }
 
-/* --- the life of one -------------------------------------------------------------------------------- */
+/* --- the life of one
+ * -------------------------------------------------------------------------------- */
 
 static const char *or_empty(const char *s)
 {

@@ -2,7 +2,8 @@
  *
  * One machine that takes a byte at a time finds where the pieces of a stream begin and end: an
  * <Event>...</Event> (CDATA and comments are looked through, so no text can end one early), a JSON
- * value at the top or in an array at the top, or a line. What a piece holds is the parsers' business.
+ * value at the top or in an array at the top, or a line. What a piece holds is the parsers'
+ * business.
  *
  *   BETWEEN   blanks, commas, brackets of an array, an XML declaration: skipped
  *   XML       from "<Event" to "</Event>"
@@ -41,10 +42,10 @@ struct evlog_read {
 
     enum state state;
     struct text piece;
-    unsigned depth;       /* of JSON braces and brackets */
+    unsigned depth; /* of JSON braces and brackets */
     bool in_string, escaped;
-    bool too_big;         /* this piece is being skipped */
-    bool line_start;      /* nothing on this line yet */
+    bool too_big;    /* this piece is being skipped */
+    bool line_start; /* nothing on this line yet */
     bool in_cdata, in_comment;
 };
 
@@ -95,7 +96,8 @@ uint64_t evlog_read_bad(const struct evlog_read *r)
     return r->bad;
 }
 
-/* --- pieces --------------------------------------------------------------------------------------- */
+/* --- pieces
+ * --------------------------------------------------------------------------------------- */
 
 static void on_event(void *arg, const struct evlog_event *ev)
 {
@@ -331,7 +333,8 @@ static void take(struct evlog_read *r, char c)
     }
 }
 
-/* --- bytes ---------------------------------------------------------------------------------------- */
+/* --- bytes
+ * ---------------------------------------------------------------------------------------- */
 
 static void take_character(struct evlog_read *r, uint32_t c)
 {
@@ -457,7 +460,7 @@ int evlog_read_file(const char *path, evlog_event_cb on_event_cb, evlog_bad_cb o
         fd = opened = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         if (fd < 0)
             return err_sys(e,
-                           errno == ENOENT                      ? ERR_NOTFOUND
+                           errno == ENOENT                     ? ERR_NOTFOUND
                            : errno == EACCES || errno == EPERM ? ERR_DENIED
                                                                : ERR_IO,
                            errno, "'%s'", text_shown(shown, path));

@@ -19,8 +19,8 @@
 enum {
     UAC_ACCOUNTDISABLE = 0x2, /* of userAccountControl, MS-ADTS 2.2.16 */
     GUID = 40,
-    MEMBERS = 4096,           /* a group change names each member */
-    CUT_AGE = 64,             /* lines of others between two pieces of one */
+    MEMBERS = 4096, /* a group change names each member */
+    CUT_AGE = 64,   /* lines of others between two pieces of one */
 };
 static const char cut_end[] = " +>"; /* lib/util/debug.c: a line over 4,095 bytes is parted */
 
@@ -223,8 +223,7 @@ static void on_authorization(struct evlog_samba *s, const struct cJSON *a)
 static void name_actor(const struct evlog_samba *s, struct evlog_event *ev, const char *session)
 {
     for (unsigned i = 0; session != NULL && i < EVLOG_SAMBA_SESSIONS && i < s->session_count; i++) {
-        const struct session *n =
-            &s->sessions[(s->session_count - 1 - i) % EVLOG_SAMBA_SESSIONS];
+        const struct session *n = &s->sessions[(s->session_count - 1 - i) % EVLOG_SAMBA_SESSIONS];
 
         if (strcmp(n->id, session) != 0 || !evlog_same_sid(n->sid, ev->actor.sid))
             continue;
@@ -234,7 +233,8 @@ static void name_actor(const struct evlog_samba *s, struct evlog_event *ev, cons
     }
 }
 
-/* --- what the lines say -------------------------------------------------------------------------- */
+/* --- what the lines say --------------------------------------------------------------------------
+ */
 
 static const char *or_empty(const char *s)
 {
@@ -360,7 +360,7 @@ static int on_change(struct evlog_samba *s, const struct cJSON *line, const stru
     if (!ours)
         return 0;
 
-    disabled = (d.new & UAC_ACCOUNTDISABLE) != 0;
+    disabled = (d.new &UAC_ACCOUNTDISABLE) != 0;
     was = (d.old & UAC_ACCOUNTDISABLE) != 0;
     ev.id = EVLOG_CHANGED;
     ev.uac.has_new = d.has_new;
@@ -370,7 +370,7 @@ static int on_change(struct evlog_samba *s, const struct cJSON *line, const stru
     for (unsigned n = 0; ev.uac.has_old && n < EVLOG_SAM_BITS; n++)
         if (((ev.uac.old ^ ev.uac.new) & UINT32_C(1) << n) != 0)
             ev.uac.codes[ev.uac.code_count++] =
-                evlog_sam_code_of(n, (ev.uac.new & UINT32_C(1) << n) != 0);
+                evlog_sam_code_of(n, (ev.uac.new &UINT32_C(1) << n) != 0);
     if (ev.uac.has_old && disabled != was) {
         struct evlog_event flip = ev;
 
@@ -415,7 +415,8 @@ static int on_transaction(struct evlog_samba *s, const struct cJSON *body, struc
     return 0;
 }
 
-/* --- lines --------------------------------------------------------------------------------------- */
+/* --- lines ---------------------------------------------------------------------------------------
+ */
 
 /* memmem without regard to the case of ASCII letters. `needle` in lower case. */
 static bool mentions(const char *s, size_t n, const char *needle)
@@ -434,8 +435,8 @@ static bool mentions(const char *s, size_t n, const char *needle)
     return false;
 }
 
-/* Most of a DC's lines cannot concern us (replication notes, logons): look before parsing. Where the
- * spelling is another than Samba's own, parse and see. */
+/* Most of a DC's lines cannot concern us (replication notes, logons): look before parsing. Where
+ * the spelling is another than Samba's own, parse and see. */
 static bool of_no_interest(const char *s, size_t n)
 {
     static const char key[] = "\"type\": \"";
@@ -458,8 +459,8 @@ static bool of_no_interest(const char *s, size_t n)
     return true;
 }
 
-static int take_line(struct evlog_samba *s, const char *line, size_t n,
-                     const struct evlog_pos *pos, uint64_t now_ms, struct err *e)
+static int take_line(struct evlog_samba *s, const char *line, size_t n, const struct evlog_pos *pos,
+                     uint64_t now_ms, struct err *e)
 {
     CLEANUP(json_freep) struct cJSON *j = NULL;
     const struct json_limits lim = {.bytes = EVLOG_LINE_MAX + 1, .members = MEMBERS};
@@ -496,8 +497,8 @@ bool evlog_samba_is(const char *line, size_t n)
     return n >= sizeof(begin) - 1 && memcmp(line, begin, sizeof(begin) - 1) == 0;
 }
 
-int evlog_samba_line(struct evlog_samba *s, const char *line, size_t n,
-                     const struct evlog_pos *pos, uint64_t now_ms, struct err *e)
+int evlog_samba_line(struct evlog_samba *s, const char *line, size_t n, const struct evlog_pos *pos,
+                     uint64_t now_ms, struct err *e)
 {
     struct piece *piece = &s->pieces[pos->file % EVLOG_FILES];
     bool rest = n >= 2 && line[0] == ' ' && line[1] == ' ' && (n == 2 || line[2] != '{');

@@ -43,8 +43,8 @@ void evlog_samba_free(struct evlog_samba *s);
 bool evlog_samba_is(const char *line, size_t n);
 /* One line without its newline; pos->file tells the files apart (cut lines are joined within
  * one). Events come from inside. ERR_INVALID, ERR_TOOBIG, ERR_NOMEM: this line is lost. */
-int evlog_samba_line(struct evlog_samba *s, const char *line, size_t n,
-                     const struct evlog_pos *pos, uint64_t now_ms, struct err *e);
+int evlog_samba_line(struct evlog_samba *s, const char *line, size_t n, const struct evlog_pos *pos,
+                     uint64_t now_ms, struct err *e);
 /* Deliver what has waited long enough. Returns the milliseconds until the next will have; 0:
  * nothing waits. */
 uint64_t evlog_samba_due(struct evlog_samba *s, uint64_t now_ms);

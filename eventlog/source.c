@@ -158,7 +158,8 @@ void evlog_source_poke(struct evlog_source *s)
     s->ops->poke(s);
 }
 
-/* --- what comes in ------------------------------------------------------------------------------ */
+/* --- what comes in ------------------------------------------------------------------------------
+ */
 
 uint64_t evlog_source_next_seq(struct evlog_source *s)
 {
@@ -204,7 +205,8 @@ void evlog_source_health(const struct evlog_source *s, struct evlog_health *ret)
     s->ops->health(s, ret);
 }
 
-/* --- marks ----------------------------------------------------------------------------------------- */
+/* --- marks
+ * ----------------------------------------------------------------------------------------- */
 
 void evlog_source_mark(struct evlog_source *s, char buf[EVLOG_MARK])
 {

@@ -29,8 +29,8 @@ struct evlog_source;
 
 enum {
     EVLOG_RING = 4096,
-    EVLOG_MARK = 512,  /* bytes of a mark, NUL included */
-    EVLOG_FILES = 4,   /* of one source */
+    EVLOG_MARK = 512, /* bytes of a mark, NUL included */
+    EVLOG_FILES = 4,  /* of one source */
 };
 
 int evlog_watcher_new(struct loop *l, struct evlog_watcher **ret_watcher, struct err *e);
@@ -46,20 +46,20 @@ void evlog_watcher_listen(struct evlog_watcher *w, evlog_listen_cb cb, void *arg
 /* --- opening -------------------------------------------------------------------------- */
 
 enum evlog_lines {
-    EVLOG_LINES_SAMBA = 1, /* Samba's JSON audit log: dsdb, password, transaction, auth classes */
+    EVLOG_LINES_SAMBA = 1,  /* Samba's JSON audit log: dsdb, password, transaction, auth classes */
     EVLOG_LINES_EVENTS = 2, /* a Windows event a line: any JSON shape of event.h, or XML */
     EVLOG_LINES_ANY = 3,
 };
 
 struct evlog_files {
     enum evlog_lines lines;
-    const char *dc;                  /* FQDN of the DC whose log it is; NULL: each event's own
-                                      * `computer` says (a collector's file) */
-    const char *paths[EVLOG_FILES];  /* Samba's classes in several files: all of them */
+    const char *dc;                 /* FQDN of the DC whose log it is; NULL: each event's own
+                                     * `computer` says (a collector's file) */
+    const char *paths[EVLOG_FILES]; /* Samba's classes in several files: all of them */
     unsigned count;
-    const char *mark;                /* evlog_source_mark of an earlier run: read on from there.
-                                      * NULL or "": from the end */
-    uint64_t hold_ms;                /* Samba: how long a change waits for its commit; 0: 1 s */
+    const char *mark; /* evlog_source_mark of an earlier run: read on from there.
+                       * NULL or "": from the end */
+    uint64_t hold_ms; /* Samba: how long a change waits for its commit; 0: 1 s */
 };
 
 /* Called once, later, from the loop: e == NULL: open. A file that is missing at first is no
@@ -87,18 +87,18 @@ void evlog_source_mark(struct evlog_source *s, char buf[EVLOG_MARK]);
 void evlog_source_poke(struct evlog_source *s);
 
 struct evlog_health {
-    bool open;           /* reading; false: failed, or closed by the other side */
-    bool missing;        /* a file is not there (yet) */
-    bool writable;       /* others than root and we may write to a file: its events prove less */
-    int64_t event_ms;    /* time of the last event, by its own clock; 0: none yet */
-    int64_t seen_ms;     /* when we saw it, wall clock */
-    int64_t lag_ms;      /* between the two, at that moment */
-    uint64_t events;     /* all, whatever their id */
-    uint64_t bad;        /* lines that were no event */
-    uint64_t too_long;   /* lines over EVLOG_LINE_MAX, skipped */
-    uint64_t gaps;       /* rotated away or cut short before we had read it */
-    uint64_t rollbacks;  /* Samba: changes that were taken back */
-    char last_bad[160];  /* what was wrong with the last one, or why the last gap: shown text */
+    bool open;          /* reading; false: failed, or closed by the other side */
+    bool missing;       /* a file is not there (yet) */
+    bool writable;      /* others than root and we may write to a file: its events prove less */
+    int64_t event_ms;   /* time of the last event, by its own clock; 0: none yet */
+    int64_t seen_ms;    /* when we saw it, wall clock */
+    int64_t lag_ms;     /* between the two, at that moment */
+    uint64_t events;    /* all, whatever their id */
+    uint64_t bad;       /* lines that were no event */
+    uint64_t too_long;  /* lines over EVLOG_LINE_MAX, skipped */
+    uint64_t gaps;      /* rotated away or cut short before we had read it */
+    uint64_t rollbacks; /* Samba: changes that were taken back */
+    char last_bad[160]; /* what was wrong with the last one, or why the last gap: shown text */
     char last_gap[160];
 };
 void evlog_source_health(const struct evlog_source *s, struct evlog_health *ret);

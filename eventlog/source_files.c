@@ -23,13 +23,14 @@ struct files {
         struct evlog_tail *tail;
     } file[EVLOG_FILES];
     struct evlog_samba *samba;
-    struct loop_timer *hold; /* the next moment at which something has waited long enough */
+    struct loop_timer *hold;     /* the next moment at which something has waited long enough */
     const struct evlog_pos *pos; /* of the line in hand */
 };
 
 static void on_hold(void *arg);
 
-/* --- lines -------------------------------------------------------------------------------------- */
+/* --- lines --------------------------------------------------------------------------------------
+ */
 
 static void on_samba_event(void *arg, const struct evlog_event *ev, const struct evlog_pos *pos)
 {
@@ -67,10 +68,8 @@ static void on_line(void *arg, const char *line, size_t n, uint32_t gen, uint64_
 {
     struct followed *from = arg;
     struct files *f = from->of;
-    struct evlog_pos pos = {.seq = evlog_source_next_seq(&f->base),
-                            .file = from->number,
-                            .gen = gen,
-                            .off = off};
+    struct evlog_pos pos = {
+        .seq = evlog_source_next_seq(&f->base), .file = from->number, .gen = gen, .off = off};
     struct err e;
     bool samba = f->lines == EVLOG_LINES_SAMBA ||
                  (f->lines == EVLOG_LINES_ANY && evlog_line_is_samba(line, n));
@@ -103,7 +102,8 @@ static void on_gap(void *arg, const char *why)
     evlog_source_gap(&from->of->base, why);
 }
 
-/* --- ops ---------------------------------------------------------------------------------------- */
+/* --- ops ----------------------------------------------------------------------------------------
+ */
 
 static void files_begin(struct evlog_source *s)
 {

@@ -26,8 +26,8 @@
 
 enum {
     BUFFER = EVLOG_LINE_MAX + 32 * 1024,
-    CHECK = 64,     /* bytes before the mark that its check sum covers */
-    HISTORY = 16,   /* files that a mark can be found in */
+    CHECK = 64,   /* bytes before the mark that its check sum covers */
+    HISTORY = 16, /* files that a mark can be found in */
 };
 
 struct file {
@@ -110,8 +110,7 @@ static bool mid_line(int fd, uint64_t off)
 
 static bool others_write(const struct stat *st)
 {
-    return (st->st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
-           (st->st_uid != 0 && st->st_uid != geteuid());
+    return (st->st_mode & (S_IWGRP | S_IWOTH)) != 0 || (st->st_uid != 0 && st->st_uid != geteuid());
 }
 
 static void learn(struct evlog_tail *t, struct file *f, const struct stat *st)
@@ -235,8 +234,7 @@ static bool mark_is_of(const struct mark *m, const struct file *f, const struct 
     uint32_t check;
 
     return (uint64_t)st->st_dev == m->dev && (uint64_t)st->st_ino == m->ino &&
-           (uint64_t)st->st_size >= m->off && check_sum(f->fd, m->off, &check) &&
-           check == m->check;
+           (uint64_t)st->st_size >= m->off && check_sum(f->fd, m->off, &check) && check == m->check;
 }
 
 /* The file that the mark means, at the mark; or the present one from its start, and a gap. */
@@ -349,7 +347,7 @@ static void arm(struct evlog_tail *t)
         t->notice = loop_fswatch_start(t->loop, t->path, on_notice, t);
         return;
     }
-    dir = slash == NULL         ? text_dup(".")
+    dir = slash == NULL      ? text_dup(".")
           : slash == t->path ? text_dup("/")
                              : strndup(t->path, (size_t)(slash - t->path));
     if (dir != NULL)
@@ -386,7 +384,8 @@ void evlog_tail_close(struct evlog_tail **tp)
     free(t);
 }
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading ------------------------------------------------------------------------------------
+ */
 
 static void take_lines(struct evlog_tail *t, struct file *f)
 {

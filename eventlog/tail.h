@@ -30,7 +30,7 @@ enum {
 struct evlog_tail_cbs {
     /* One line without its newline (or CR LF), borrowed. gen counts the files, off is in it. */
     void (*line)(void *arg, const char *line, size_t n, uint32_t gen, uint64_t off);
-    void (*too_long)(void *arg);              /* a line over EVLOG_LINE_MAX was skipped */
+    void (*too_long)(void *arg);             /* a line over EVLOG_LINE_MAX was skipped */
     void (*gap)(void *arg, const char *why); /* something may have been missed */
 };
 

@@ -1,0 +1,1 @@
+cordon_test(eventlog event cordon_eventlog)
