@@ -7,7 +7,7 @@ lab up "$LAB_DIR" || { echo "Bail out! no lab"; exit 1; }
 # --- disable, and what proves it --------------------------------------------------------------
 run disable alice --reason "phishing" --ticket INC-1
 is "$(verdict)" "done everywhere 0" "disable: done and proven"
-is "$(steps)" "guard/done/none disable/done/logged confirm/done/logged converge/done/everywhere" "disable: every step has its evidence"
+is "$(steps | tr " " "\n" | sort | tr "\n" " ")" "confirm/done/logged converge/done/everywhere disable/done/read-back guard/done/none " "disable: every step has its evidence"
 is "$(uac alice)" 514 "disable: the DC shows it"
 alice_case=$(field case)
 run disable alice
