@@ -1,0 +1,62 @@
+# bash completion for cordon(1). tests/tools/completions-match compares it with cordon --help.
+# shellcheck shell=bash
+
+_cordon() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=
+    local common='--help --json --as-agent'
+    local action="$common --from --reason --ticket --dry-run --dc --domain --wait --privileged"
+    COMPREPLY=()
+
+    if [[ $COMP_CWORD -eq 1 ]]; then
+        words='disable enable expire-password reset-password contain show cases case events audit
+            config doctor help version --help --version'
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+        return
+    fi
+    case $prev in
+    --from)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --case)
+        mapfile -t COMPREPLY < <(compgen -W "$(_cordon_cases)" -- "$cur")
+        return
+        ;;
+    --dc | --domain | --reason | --ticket | --wait | --limit | --older-than) return ;;
+    esac
+    case ${COMP_WORDS[1]} in
+    disable) words=$action ;;
+    enable) words="$action --case" ;;
+    expire-password) words="$action --clear-never-expires" ;;
+    reset-password) words="$action --must-change --clear-never-expires" ;;
+    contain) words="$action --must-change" ;;
+    show) words="$common --dc --domain" ;;
+    cases) words="$common --open --limit" ;;
+    case)
+        words="$common --resume"
+        [[ $cur == -* ]] || words=$(_cordon_cases)
+        ;;
+    events)
+        words="$common --follow"
+        if [[ $cur != -* ]]; then
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            return
+        fi
+        ;;
+    audit) words="$common --older-than verify export prune" ;;
+    config) words="$common show check sample manual" ;;
+    doctor) words="$common --domain" ;;
+    help) words='disable enable expire-password reset-password contain show cases case events audit
+        config doctor' ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+# The ids of the last cases: read from the ledger, nothing is changed.
+_cordon_cases() {
+    command cordon cases --json 2>/dev/null | sed -n 's/.*"case":"\([0-9A-Z]*\)".*/\1/p'
+}
+
+complete -F _cordon cordon

@@ -1,0 +1,53 @@
+# fish completion for cordon(1). tests/tools/completions-match compares it with cordon --help.
+
+function __cordon_cases
+    command cordon cases --json 2>/dev/null | string match -rg '"case":"([0-9A-Z]*)"'
+end
+
+set -l actions disable enable expire-password reset-password contain
+set -l all $actions show cases case events audit config doctor
+
+complete -c cordon -f
+complete -c cordon -n __fish_use_subcommand -a disable -d 'take accounts out of play, and prove it'
+complete -c cordon -n __fish_use_subcommand -a enable -d undo
+complete -c cordon -n __fish_use_subcommand -a expire-password -d 'force a new password'
+complete -c cordon -n __fish_use_subcommand -a reset-password -d 'set a random password, twice'
+complete -c cordon -n __fish_use_subcommand -a contain -d 'disable and reset-password'
+complete -c cordon -n __fish_use_subcommand -a show -d 'everything that decides about an account'
+complete -c cordon -n __fish_use_subcommand -a cases -d 'list the cases in the ledger'
+complete -c cordon -n __fish_use_subcommand -a case -d 'one case with its evidence'
+complete -c cordon -n __fish_use_subcommand -a events -d 'security events as the watcher sees them'
+complete -c cordon -n __fish_use_subcommand -a audit -d 'check, print or shorten the hash chain'
+complete -c cordon -n __fish_use_subcommand -a config -d 'the settings'
+complete -c cordon -n __fish_use_subcommand -a doctor -d 'what works, and what does not'
+complete -c cordon -n __fish_use_subcommand -a help -d 'help on a command'
+complete -c cordon -n __fish_use_subcommand -a version -d 'which version'
+complete -c cordon -n __fish_use_subcommand -l version -d 'which version'
+
+complete -c cordon -l help -d help
+complete -c cordon -n "__fish_seen_subcommand_from $all" -l json -d 'one JSON object a line'
+complete -c cordon -n "__fish_seen_subcommand_from $all" -l as-agent -d 'act with the keytab'
+
+complete -c cordon -n "__fish_seen_subcommand_from $actions" -l from -rF -d 'accounts from a file'
+complete -c cordon -n "__fish_seen_subcommand_from $actions" -l reason -x -d why
+complete -c cordon -n "__fish_seen_subcommand_from $actions" -l ticket -x -d 'number of the incident'
+complete -c cordon -n "__fish_seen_subcommand_from $actions" -l dry-run -d 'show the plan only'
+complete -c cordon -n "__fish_seen_subcommand_from $actions" -l wait -x -d 'until every DC has it'
+complete -c cordon -n "__fish_seen_subcommand_from $actions" -l privileged -d 'also a privileged account'
+complete -c cordon -n "__fish_seen_subcommand_from $actions show" -l dc -x -d 'this DC only'
+complete -c cordon -n "__fish_seen_subcommand_from $actions show doctor" -l domain -x -d 'which domain'
+complete -c cordon -n '__fish_seen_subcommand_from enable' -l case -xa '(__cordon_cases)' -d 'undo this case'
+complete -c cordon -n '__fish_seen_subcommand_from expire-password reset-password' \
+    -l clear-never-expires -d 'in the same change'
+complete -c cordon -n '__fish_seen_subcommand_from reset-password contain' -l must-change \
+    -d 'the user must choose a new one'
+
+complete -c cordon -n '__fish_seen_subcommand_from cases' -l open -d 'only those without an end'
+complete -c cordon -n '__fish_seen_subcommand_from cases' -l limit -x -d 'at most so many'
+complete -c cordon -n '__fish_seen_subcommand_from case' -l resume -d 'take it up where it was'
+complete -c cordon -n '__fish_seen_subcommand_from case' -a '(__cordon_cases)'
+complete -c cordon -n '__fish_seen_subcommand_from events' -l follow -d 'go on as the files grow'
+complete -c cordon -n '__fish_seen_subcommand_from events' -F
+complete -c cordon -n '__fish_seen_subcommand_from audit' -a 'verify export prune'
+complete -c cordon -n '__fish_seen_subcommand_from audit' -l older-than -x -d 'goes with prune'
+complete -c cordon -n '__fish_seen_subcommand_from config' -a 'show check sample manual'
