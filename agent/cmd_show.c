@@ -214,8 +214,15 @@ static void on_way(void *arg, const char *words)
 {
     struct show *s = arg;
 
-    (void)snprintf(s->ways[s->way_at].how, sizeof(s->ways[s->way_at].how), "%s", words);
-    s->way_at++;
+    struct way *w = &s->ways[s->way_at++];
+    char name[TEXT_SHOWN];
+
+    /* No way was found, only the SID, as for what is in a group through its primary group: then
+     * the name says more. */
+    if (text_starts(words, "member of S-1-"))
+        (void)snprintf(w->how, sizeof(w->how), "member of %s", text_shown(name, w->name));
+    else
+        (void)snprintf(w->how, sizeof(w->how), "%s", words);
     explain_next(s);
 }
 
@@ -225,13 +232,14 @@ static void explain_next(struct show *s)
 
     for (; s->way_at < s->way_count; s->way_at++) {
         struct way *w = &s->ways[s->way_at];
+        char name[TEXT_SHOWN];
 
         if (w->history)
             continue;
         if (s->dc->state == AD_DC_READY &&
             ad_explain_start(s->dc->conn, s->account, &w->sid, s->dc->domain_dn, on_way, s, &ignored) == 0)
             return;
-        (void)snprintf(w->how, sizeof(w->how), "member of %s", w->name);
+        (void)snprintf(w->how, sizeof(w->how), "member of %s", text_shown(name, w->name));
     }
     tell(s);
     next(s);
@@ -466,7 +474,7 @@ static void show_json(const struct show *s, const struct would *w, size_t n, con
 
 static void label(struct text *t, const char *name)
 {
-    text_addf(t, "  %-17s ", name);
+    text_addf(t, "  %-19s ", name);
 }
 
 static void field(struct text *t, const char *name, const char *value)

@@ -84,7 +84,7 @@ void doctor_say(struct doctor *d, const char *name, const char *target, enum hea
         json_out_str(&o, "target", target);
         json_out_str(&o, "state", words[h]);
         json_out_str(&o, "detail", detail);
-        json_out_str(&o, "mend", mend);
+        json_out_str(&o, "mend", h == HEALTH_OK ? "" : mend);
         json_out_end_object(&o);
         text_addc(&t, '\n');
         (void)fputs(t.s, stdout);
@@ -569,8 +569,8 @@ static void say_log(struct doctor *d, const struct watch_health *h)
 
     (void)text_shown(shown, h->paths[0]);
     if (!h->open || h->missing) {
-        (void)snprintf(mend, sizeof(mend), "events_file in [domain/%s]; sudo -u %s head -1 %s", d->domain->name,
-                       "cordon", shown);
+        (void)snprintf(mend, sizeof(mend), "events_file in [domain/%s]; as the agent's user: head -1 %s",
+                       d->domain->name, shown);
         doctor_say(d, "events", h->dc != NULL ? h->dc : "", HEALTH_FAILED, mend, "%s: %s", shown,
                    h->why[0] != '\0' ? h->why : h->missing ? "not there" : "not open");
         return;

@@ -114,15 +114,15 @@ fast
 # --- the ledger ------------------------------------------------------------------------------------------------
 set_uac alice 512; sleep 1
 mkdir "$work/open"; chmod 777 "$work/open"; extra_env="CORDON_STATE=$work/open" run disable alice
-is "$(field verdict) $rc $(uac alice)" "failed 15 512" "a state folder that others may write to: nothing is changed"
+is "$rc $(uac alice)" "78 512" "a state folder that others may write to: refused, nothing is changed"
 mkdir -m 700 "$work/broken"; echo "this is no database, it only says so" >"$work/broken/ledger.db"; chmod 600 "$work/broken/ledger.db"
 extra_env="CORDON_STATE=$work/broken" run disable alice
 is "$(field verdict) $rc $(uac alice)" "failed 15 512" "a broken ledger: nothing is changed"
-mkdir -m 700 "$work/full" # mounted where cordon sees it: inside the lab
-lab exec "$LAB_DIR" mount -t tmpfs -o size=96k,mode=700 tmpfs "$work/full"
-lab exec "$LAB_DIR" dd if=/dev/zero of="$work/full/fill" bs=1k count=88 2>/dev/null
-extra_env="CORDON_STATE=$work/full" run disable alice
-lab exec "$LAB_DIR" umount "$work/full"
+mkdir -m 700 "$work/full" # each lab exec has mounts of its own: all in one
+# shellcheck disable=SC2016
+lab exec "$LAB_DIR" bash -c 'mount -t tmpfs -o size=96k,mode=700 tmpfs "$1" && dd if=/dev/zero of="$1/fill" bs=1k count=88 2>/dev/null
+    CORDON_CONFIG=$2 CORDON_STATE=$1 "$3" disable alice --json --as-agent' - "$work/full" "$conf" "$cordon" >"$work/out" 2>"$work/err"
+rc=$?
 is "$(uac alice)" 512 "a full disk under the ledger: nothing is changed"
 is "$rc" 15 "  and the exit code says failed"
 

@@ -2,3 +2,4 @@
 foreach(name sid uac sd meta netlogon name protect value)
     cordon_test(ldap ${name} cordon_ad)
 endforeach()
+cordon_test(ldap account cordon_ldap)

@@ -1,0 +1,9 @@
+# Built where CORDON_BENCH is on; see tests/bench/run.
+foreach(name floor timed)
+    add_executable(bench_${name} ${CMAKE_SOURCE_DIR}/tests/bench/${name}.c)
+    target_compile_options(bench_${name} PRIVATE -O2 -Wall -Wextra)
+    target_compile_definitions(bench_${name} PRIVATE _GNU_SOURCE)
+    set_target_properties(bench_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench
+        OUTPUT_NAME ${name})
+endforeach()
+target_link_libraries(bench_floor PRIVATE PkgConfig::LDAP)
