@@ -37,7 +37,8 @@
 #define TICKET_WARN_MS (INT64_C(15) * 60 * 1000)
 #define QUIET_WARN_MS (INT64_C(24) * 3600 * 1000)
 #define NAMES_MAX 128
-#define DC_EXTRA_MS 2000 /* for the three questions after the bind */
+#define DC_EXTRA_MS 2000   /* for the three questions after the bind */
+#define KDC_WAIT_MS 30000  /* for the agent's ticket, where the KDC asked first hangs */
 
 struct doctor {
     bool json, as_agent;
@@ -125,13 +126,14 @@ static void check_config(struct doctor *d)
     done(d);
 }
 
-/* "rdns = true" in [libdefaults]: the last one in the file counts for us, which is enough for a hint. */
-static bool krb5_says_true(char *s, const char *key)
+/* "rdns = true" in [libdefaults]: of several the first counts, as for the library. Files that are
+ * included are not looked into: it is a hint, and cordon goes by its own settings. */
+static bool krb5_says_true(const char *s, const char *key)
 {
-    bool in_defaults = false, yes = false;
+    bool in_defaults = false;
 
-    for (char *line = s; line != NULL && *line != '\0';) {
-        char *end = strchr(line, '\n');
+    for (const char *line = s; line != NULL && *line != '\0';) {
+        const char *end = strchr(line, '\n');
         size_t n = end != NULL ? (size_t)(end - line) : strlen(line), k = strlen(key);
         size_t blank = strspn(line, " \t");
 
@@ -144,13 +146,13 @@ static bool krb5_says_true(char *s, const char *key)
             if (*v == '=') {
                 v += 1 + strspn(v + 1, " \t");
                 /* MIT's words for yes (libkrb5, profile_get_boolean) */
-                yes = strncasecmp(v, "true", 4) == 0 || strncasecmp(v, "yes", 3) == 0 ||
-                      strncasecmp(v, "on", 2) == 0 || *v == '1' || *v == 'y' || *v == 't';
+                return strncasecmp(v, "true", 4) == 0 || strncasecmp(v, "yes", 3) == 0 ||
+                       strncasecmp(v, "on", 2) == 0 || *v == '1' || *v == 'y' || *v == 't';
             }
         }
         line = end != NULL ? end + 1 : NULL;
     }
-    return yes;
+    return false;
 }
 
 static void check_krb5(struct doctor *d)
@@ -385,6 +387,7 @@ static void check_dns(struct doctor *d)
 
 static void say_dc(struct doctor *d, const struct ad_dc *dc)
 {
+    const char *why = dc->why.code != ERR_OK ? dc->why.msg : "no answer in time";
     char mend[700] = "";
 
     if (dc->state != AD_DC_READY && dc->state != AD_DC_UNFIT) {
@@ -392,8 +395,10 @@ static void say_dc(struct doctor *d, const struct ad_dc *dc)
             (void)snprintf(mend, sizeof(mend), "kvno ldap/%s; setspn -Q ldap/%s", dc->host, dc->host);
         else
             (void)snprintf(mend, sizeof(mend), "nc -vz %s %u; nc -vz %s 88", dc->host, dc->port, dc->host);
-        doctor_say(d, "dc", dc->host, HEALTH_FAILED, mend, "%s",
-                   dc->why.code != ERR_OK ? dc->why.msg : "no answer in time");
+        /* Most of these begin with the host's name, which stands in front already. */
+        if (text_starts(why, dc->host) && text_starts(why + strlen(dc->host), ": "))
+            why += strlen(dc->host) + 2;
+        doctor_say(d, "dc", dc->host, HEALTH_FAILED, mend, "%s", why);
         return;
     }
     if (dc->state == AD_DC_UNFIT) {
@@ -493,9 +498,10 @@ static void check_dcs(struct doctor *d)
         return;
     }
     d->dcs_waiting = true;
-    /* Location, connect, bind (at most twice the operation's time), the questions after it. */
+    /* Ticket, location, connect, bind (at most twice the operation's time), the questions after. */
     d->later = loop_timer_start(d->loop,
-                                d->domain->connect_timeout_ms + 2 * d->domain->operation_timeout_ms + DC_EXTRA_MS,
+                                d->domain->connect_timeout_ms + 2 * d->domain->operation_timeout_ms +
+                                    DC_EXTRA_MS + (d->as_agent ? KDC_WAIT_MS : 0),
                                 on_deadline, d);
 }
 

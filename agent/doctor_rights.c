@@ -219,7 +219,7 @@ static void on_sample(void *arg, const struct ad_entry *entries, size_t n, const
     bool has;
 
     if (e != NULL && e->code == ERR_NOTFOUND) {
-        doctor_say(x->d, "rights", x->dc->host, HEALTH_FAILED, "mend `base` in the configuration",
+        doctor_say(x->d, "rights", x->dc->host, HEALTH_FAILED, "base = DN, in the configuration",
                    "the base '%s' does not exist, or may not be read", x->base);
         end(x);
         return;
