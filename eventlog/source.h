@@ -51,14 +51,16 @@ enum evlog_lines {
     EVLOG_LINES_ANY = 3,
 };
 
+#define EVLOG_FROM_START "-"
+
 struct evlog_files {
     enum evlog_lines lines;
     const char *dc;                 /* FQDN of the DC whose log it is; NULL: each event's own
                                      * `computer` says (a collector's file) */
     const char *paths[EVLOG_FILES]; /* Samba's classes in several files: all of them */
     unsigned count;
-    const char *mark; /* evlog_source_mark of an earlier run: read on from there.
-                       * NULL or "": from the end */
+    const char *mark; /* evlog_source_mark of an earlier run: read on from there. NULL or "": from
+                       * the end. EVLOG_FROM_START: all that is there */
     uint64_t hold_ms; /* Samba: how long a change waits for its commit; 0: 1 s */
 };
 

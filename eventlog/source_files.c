@@ -206,10 +206,11 @@ static int open_each(struct evlog_watcher *w, struct files *f, const struct evlo
 {
     static const struct evlog_tail_cbs cbs = {
         .line = on_line, .too_long = on_too_long, .gap = on_gap};
+    bool all = spec->mark != NULL && strcmp(spec->mark, EVLOG_FROM_START) == 0;
     const char *inner = NULL;
     char one[EVLOG_MARK] = "", shown[TEXT_SHOWN];
 
-    if (spec->mark != NULL && spec->mark[0] != '\0' &&
+    if (!all && spec->mark != NULL && spec->mark[0] != '\0' &&
         (strlen(spec->mark) >= EVLOG_MARK || (inner = evlog_mark_inner(spec->mark)) == NULL))
         return err_set(e, ERR_CONFIG, 0, "'%s' is no mark", text_shown(shown, spec->mark));
     for (unsigned i = 0; i < spec->count; i++) {
@@ -218,8 +219,8 @@ static int open_each(struct evlog_watcher *w, struct files *f, const struct evlo
         /* A file more than the mark has: there was nothing to remember, so from its end. */
         if (inner != NULL && !nth_mark(inner, i, one, sizeof(one)))
             return err_set(e, ERR_CONFIG, 0, "'%s' is no mark", text_shown(shown, spec->mark));
-        if (evlog_tail_open(evlog_watcher_loop(w), spec->paths[i], one, &cbs, &f->file[i],
-                            &f->file[i].tail, e) < 0)
+        if (evlog_tail_open(evlog_watcher_loop(w), spec->paths[i], all ? "-" : one, &cbs,
+                            &f->file[i], &f->file[i].tail, e) < 0)
             return -1;
         f->count = i + 1;
     }

@@ -168,7 +168,8 @@ static int open_now(struct evlog_tail *t, const char *path, struct file *f, stru
 /* --- marks ---------------------------------------------------------------------------------- */
 
 struct mark {
-    bool none; /* "-": the file was missing; "fifo" */
+    bool none; /* "-": the file was missing, so all of it is later; or "fifo" */
+    bool fifo;
     uint64_t dev, ino, off;
     uint32_t check;
 };
@@ -180,6 +181,7 @@ static bool mark_parse(const char *s, struct mark *m)
     *m = (struct mark){0};
     if (strcmp(s, "-") == 0 || strcmp(s, "fifo") == 0) {
         m->none = true;
+        m->fifo = *s == 'f';
         return true;
     }
     for (int i = 0; i < 4; i++) {
@@ -276,7 +278,7 @@ static int open_at_mark(struct evlog_tail *t, const struct mark *m, struct err *
         t->missing = t->now.fd < 0;
         if (!m->none)
             t->start_gap = "the file of the mark is gone: what was rotated away is not seen";
-        else if (t->fifo)
+        else if (m->fifo)
             t->start_gap = "a FIFO cannot be read from a mark";
     }
     return 0;

@@ -25,6 +25,7 @@ struct world {
     struct text lines; /* each followed by '|' */
     unsigned gaps, too_long;
     const char *wait_for;
+    struct loop_timer *limit;
 };
 
 static void on_line(void *arg, const char *line, size_t n, uint32_t gen, uint64_t off)
@@ -35,7 +36,8 @@ static void on_line(void *arg, const char *line, size_t n, uint32_t gen, uint64_
     (void)off;
     text_addn(&w->lines, line, n < 40 ? n : 40);
     text_addc(&w->lines, '|');
-    if (w->wait_for != NULL && strstr(w->lines.s, w->wait_for) != NULL)
+    if (w->wait_for != NULL && w->lines.len >= strlen(w->wait_for) &&
+        strcmp(w->lines.s + w->lines.len - strlen(w->wait_for), w->wait_for) == 0)
         loop_stop(w->loop);
 }
 
@@ -115,19 +117,20 @@ static void on_limit(void *arg)
 {
     struct world *w = arg;
 
+    w->limit = NULL;
     loop_stop(w->loop);
 }
 
 /* Let the loop run until that line has come by itself. */
 static void expect_soon(struct world *w, const char *line)
 {
-    struct loop_timer *limit = loop_timer_start(w->loop, 5000, on_limit, w);
     struct err e;
 
+    w->limit = loop_timer_start(w->loop, 5000, on_limit, w);
     w->wait_for = line;
     if (strstr(w->lines.s, line) == NULL)
         (void)loop_run(w->loop, &e);
-    loop_timer_stop(&limit);
+    loop_timer_stop(&w->limit);
     w->wait_for = NULL;
     if (strstr(w->lines.s, line) == NULL)
         fail_msg("'%s' never came: %s", line, w->lines.s);
