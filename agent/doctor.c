@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,36 +29,9 @@
 #include "base/json.h"
 #include "base/stamp.h"
 #include "base/text.h"
-#include "ldap/locate.h"
 
-#define SKEW_WARN_MS (2 * 60 * 1000)
-#define SKEW_FAIL_MS (5 * 60 * 1000)
 #define TICKET_WARN_MS (INT64_C(15) * 60 * 1000)
 #define QUIET_WARN_MS (INT64_C(24) * 3600 * 1000)
-#define NAMES_MAX 128
-#define DC_EXTRA_MS 2000   /* for the three questions after the bind */
-#define KDC_WAIT_MS 30000  /* for the agent's ticket, where the KDC asked first hangs */
-
-struct doctor {
-    bool json, as_agent;
-    const char *wanted; /* --domain */
-    const struct cfg_domain *domain;
-    struct cfg *cfg;
-    struct loop *loop;
-    struct loop_timer *later;
-    size_t at;
-    unsigned counts[HEALTH_SKIPPED + 1];
-    char krb5_path[512]; /* the system's krb5.conf, before ours was put in front */
-    struct ad_locations locs;
-    struct names *names;
-    struct ad_dcs *dcs;
-    bool dcs_waiting, has_cred;
-    char who[AD_PRINCIPAL];
-    struct policy *policy;
-    struct watch *watch;
-};
-
-static void done(struct doctor *d);
 
 /* --- telling ------------------------------------------------------------------------------- */
 
@@ -123,7 +95,7 @@ static void check_config(struct doctor *d)
             doctor_say(d, "config", "", HEALTH_WARNING, "", "%s", line);
     }
     text_done(&notices);
-    done(d);
+    doctor_done(d);
 }
 
 /* "rdns = true" in [libdefaults]: of several the first counts, as for the library. Files that are
@@ -168,7 +140,7 @@ static void check_krb5(struct doctor *d)
         doctor_say(d, "krb5.conf", "", e.code == ERR_NOTFOUND ? HEALTH_OK : HEALTH_WARNING, "",
                    e.code == ERR_NOTFOUND ? "no %s: cordon brings what it needs" : "%s", shown);
         text_done(&t);
-        done(d);
+        doctor_done(d);
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
@@ -182,7 +154,7 @@ static void check_krb5(struct doctor *d)
     if (!warned)
         doctor_say(d, "krb5.conf", "", HEALTH_OK, "", "%s", shown);
     text_done(&t);
-    done(d);
+    doctor_done(d);
 }
 
 /* --- who we are ------------------------------------------------------------------------------------ */
@@ -208,14 +180,14 @@ static void on_keytab(void *arg, const struct ad_cred *cred, const struct err *e
             d->has_cred = true;
             (void)snprintf(d->who, sizeof(d->who), "%s", cred->principal);
         }
-        done(d);
+        doctor_done(d);
         return;
     }
     (void)text_shown(shown, d->domain->keytab);
     if (!d->as_agent && e->code == ERR_DENIED) {
         doctor_say(d, "keytab", "", HEALTH_SKIPPED, "run this as the agent's user, with --as-agent",
                    "%s is not for you to read", shown);
-        done(d);
+        doctor_done(d);
         return;
     }
     if (e->code == ERR_UNSENT)
@@ -227,7 +199,7 @@ static void on_keytab(void *arg, const struct ad_cred *cred, const struct err *e
         (void)snprintf(mend, sizeof(mend), "keytab = ... in [domain/%s]; chown and chmod 0600 %s",
                        d->domain->name, shown);
     doctor_say(d, "keytab", "", HEALTH_FAILED, mend, "%s", e->msg);
-    done(d);
+    doctor_done(d);
 }
 
 static void check_keytab(struct doctor *d)
@@ -238,13 +210,13 @@ static void check_keytab(struct doctor *d)
         doctor_say(d, "keytab", "", d->as_agent ? HEALTH_FAILED : HEALTH_SKIPPED,
                    "keytab = /etc/cordon/cordon.keytab in the configuration",
                    "none configured%s", d->as_agent ? ": --as-agent needs one" : "");
-        done(d);
+        doctor_done(d);
         return;
     }
     if (ad_cred_keytab_start(d->loop, d->domain->keytab, d->domain->principal, d->domain->realm, on_keytab, d,
                              &e) < 0) {
         doctor_say(d, "keytab", "", HEALTH_FAILED, "", "%s", e.msg);
-        done(d);
+        doctor_done(d);
     }
 }
 
@@ -264,254 +236,7 @@ static void check_ticket(struct doctor *d)
         d->has_cred = true;
         (void)snprintf(d->who, sizeof(d->who), "%s", cred.principal);
     }
-    done(d);
-}
-
-/* --- DNS ---------------------------------------------------------------------------------------------- */
-
-struct names { /* owned by the job until names_done */
-    struct doctor *d;
-    char host[NAMES_MAX][256];
-    int rc[NAMES_MAX];
-    bool listed[NAMES_MAX]; /* in DNS' SRV records */
-    size_t count;
-};
-
-static void names_add(struct names *n, const char *host, bool listed)
-{
-    for (size_t i = 0; i < n->count; i++) {
-        if (text_eq_nocase(n->host[i], host)) {
-            n->listed[i] = n->listed[i] || listed;
-            return;
-        }
-    }
-    if (n->count < NAMES_MAX) {
-        n->listed[n->count] = listed;
-        (void)snprintf(n->host[n->count++], sizeof(n->host[0]), "%s", host);
-    }
-}
-
-static void names_work(void *arg)
-{
-    struct names *n = arg;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *ai;
-
-    for (size_t i = 0; i < n->count; i++) {
-        ai = NULL;
-        n->rc[i] = getaddrinfo(n->host[i], NULL, &hints, &ai);
-        if (ai != NULL)
-            freeaddrinfo(ai);
-    }
-}
-
-static void names_done(void *arg, bool canceled)
-{
-    struct names *n = arg;
-    struct doctor *d = n->d;
-    size_t good = 0;
-
-    for (size_t i = 0; i < n->count; i++) {
-        if (!canceled && n->rc[i] == 0) {
-            good++;
-            continue;
-        }
-        doctor_say(d, "names", n->host[i], HEALTH_FAILED,
-                   "give it an A record, or take the DC out of the configuration and of DNS",
-                   "does not resolve: %s", canceled ? "not asked" : gai_strerror(n->rc[i]));
-    }
-    if (good > 0)
-        doctor_say(d, "names", "", HEALTH_OK, "", "%zu of %zu DC names resolve", good, n->count);
-    free(n);
-    done(d);
-}
-
-static void on_located(void *arg, const struct ad_locations *locs, const struct err *e)
-{
-    struct doctor *d = arg;
-    const struct cfg_list *dcs = &d->domain->dcs;
-    char mend[700];
-
-    if (e != NULL) {
-        (void)snprintf(mend, sizeof(mend),
-                       "point this host's resolver at the domain's DNS: dig SRV _ldap._tcp.dc._msdcs.%s",
-                       d->domain->name);
-        doctor_say(d, "dns", "", dcs->count > 0 ? HEALTH_WARNING : HEALTH_FAILED, mend, "%s%s", e->msg,
-                   dcs->count > 0 ? "; going by the configured `dcs`" : "");
-    } else {
-        doctor_say(d, "dns", "", HEALTH_OK, "", "%zu DC%s, site %s", locs->count, locs->count == 1 ? "" : "s",
-                   locs->site[0] != '\0' ? locs->site : "unknown");
-    }
-    d->names = calloc(1, sizeof(*d->names));
-    if (d->names == NULL) {
-        done(d);
-        return;
-    }
-    d->names->d = d;
-    for (size_t i = 0; i < dcs->count; i++)
-        names_add(d->names, dcs->items[i], false);
-    for (size_t i = 0; e == NULL && i < locs->count; i++) {
-        size_t k = 0;
-
-        while (k < dcs->count && !text_eq_nocase(dcs->items[k], locs->at[i].host))
-            k++;
-        if (dcs->count > 0 && k == dcs->count)
-            doctor_say(d, "dns", locs->at[i].host, HEALTH_WARNING, "add it to `dcs`, or leave `dcs` out",
-                       "a DC by DNS, but not in `dcs`: it is neither written to nor asked");
-        names_add(d->names, locs->at[i].host, true);
-    }
-    for (size_t i = 0; e == NULL && i < dcs->count; i++) {
-        if (!d->names->listed[i])
-            doctor_say(d, "dns", dcs->items[i], HEALTH_WARNING, "nltest /dsregdns on it (Samba: samba_dnsupdate)",
-                       "in `dcs`, but no SRV record names it");
-    }
-    struct names *n = TAKE(d->names);
-    struct err mine;
-
-    if (loop_job_start(d->loop, names_work, names_done, n, &mine) < 0) {
-        free(n);
-        done(d);
-    }
-}
-
-static void check_dns(struct doctor *d)
-{
-    struct err e;
-
-    if (ad_locate_start(d->loop, d->domain->name, d->domain->site, on_located, d, &e) < 0) {
-        doctor_say(d, "dns", "", HEALTH_FAILED, "", "%s", e.msg);
-        done(d);
-    }
-}
-
-/* --- the DCs --------------------------------------------------------------------------------------------- */
-
-static void say_dc(struct doctor *d, const struct ad_dc *dc)
-{
-    const char *why = dc->why.code != ERR_OK ? dc->why.msg : "no answer in time";
-    char mend[700] = "";
-
-    if (dc->state != AD_DC_READY && dc->state != AD_DC_UNFIT) {
-        if (dc->why.code == ERR_AUTH)
-            (void)snprintf(mend, sizeof(mend), "kvno ldap/%s; setspn -Q ldap/%s", dc->host, dc->host);
-        else
-            (void)snprintf(mend, sizeof(mend), "nc -vz %s %u; nc -vz %s 88", dc->host, dc->port, dc->host);
-        /* Most of these begin with the host's name, which stands in front already. */
-        if (text_starts(why, dc->host) && text_starts(why + strlen(dc->host), ": "))
-            why += strlen(dc->host) + 2;
-        doctor_say(d, "dc", dc->host, HEALTH_FAILED, mend, "%s", why);
-        return;
-    }
-    if (dc->state == AD_DC_UNFIT) {
-        doctor_say(d, "dc", dc->host, HEALTH_WARNING, "take it out of `dcs`", "%s: never written to", dc->why.msg);
-    } else if (ad_conn_tls(dc->conn)) {
-        doctor_say(d, "dc", dc->host, HEALTH_OK, "", "bound as ldap/%s inside checked TLS, site %s, level %" PRIu32,
-                   dc->host, dc->site[0] != '\0' ? dc->site : "unknown", dc->functional_level);
-    } else {
-        doctor_say(d, "dc", dc->host, ad_conn_ssf(dc->conn) >= 128 ? HEALTH_OK : HEALTH_FAILED, "",
-                   "bound as ldap/%s, sealed with %u bits, site %s, level %" PRIu32, dc->host, ad_conn_ssf(dc->conn),
-                   dc->site[0] != '\0' ? dc->site : "unknown", dc->functional_level);
-    }
-    if (!dc->synchronized)
-        doctor_say(d, "sync", dc->host, HEALTH_WARNING, "repadmin /showrepl (Samba: samba-tool drs showrepl)",
-                   "isSynchronized is not TRUE: it has not replicated since it was started");
-    if (!dc->has_skew)
-        doctor_say(d, "clock", dc->host, HEALTH_WARNING, "", "it does not tell its time");
-    else if (llabs(dc->skew_ms) > SKEW_WARN_MS)
-        doctor_say(d, "clock", dc->host, llabs(dc->skew_ms) > SKEW_FAIL_MS ? HEALTH_FAILED : HEALTH_WARNING,
-                   "chronyc tracking; take the time from the DCs", "%+lld s from ours; Kerberos ends at 300 s",
-                   (long long)(dc->skew_ms / 1000));
-    else
-        doctor_say(d, "clock", dc->host, HEALTH_OK, "", "%+lld s", (long long)(dc->skew_ms / 1000));
-    if (!dc->has_self)
-        doctor_say(d, "identity", dc->host, HEALTH_FAILED, "",
-                   "it does not say who we are (tokenGroups of the rootDSE): every account is refused");
-    if (!dc->replicators_known) {
-        char who[TEXT_SHOWN], dn[TEXT_SHOWN];
-
-        (void)snprintf(mend, sizeof(mend), "dsacls \"%s\" /G \"%s:RC\"", text_shown(dn, dc->domain_dn),
-                       text_shown(who, d->who));
-        doctor_say(d, "domain-acl", dc->host, HEALTH_FAILED, mend,
-                   "the domain's access control list is not readable: who may replicate secrets is unknown, so "
-                   "every account is refused");
-    } else {
-        doctor_say(d, "domain-acl", dc->host, HEALTH_OK, "", "readable: %zu may replicate secrets",
-                   dc->replicator_count);
-    }
-}
-
-static void end_dcs(struct doctor *d)
-{
-    const struct err *e = d->dcs != NULL ? ad_dcs_failed(d->dcs) : NULL;
-
-    d->dcs_waiting = false;
-    loop_timer_stop(&d->later);
-    if (e != NULL)
-        doctor_say(d, "dc", "", HEALTH_FAILED, "", "%s", e->msg);
-    for (size_t i = 0; e == NULL && i < ad_dcs_count(d->dcs); i++)
-        say_dc(d, ad_dcs_at(d->dcs, i));
-    done(d);
-}
-
-static void on_deadline(void *arg)
-{
-    struct doctor *d = arg;
-
-    d->later = NULL;
-    end_dcs(d);
-}
-
-static void on_dcs(void *arg, struct ad_dc *dc)
-{
-    struct doctor *d = arg;
-
-    (void)dc;
-    if (!d->dcs_waiting)
-        return;
-    if (ad_dcs_failed(d->dcs) == NULL) {
-        if (!ad_dcs_located(d->dcs))
-            return;
-        for (size_t i = 0; i < ad_dcs_count(d->dcs); i++) {
-            const struct ad_dc *one = ad_dcs_at(d->dcs, i);
-
-            if (one->failures == 0 && one->state != AD_DC_READY && one->state != AD_DC_UNFIT)
-                return;
-        }
-    }
-    /* In a turn of its own: we are called from inside the set. */
-    loop_timer_stop(&d->later);
-    d->later = loop_timer_start(d->loop, 0, on_deadline, d);
-}
-
-static void check_dcs(struct doctor *d)
-{
-    struct ad_dcs_opts o = {.domain = d->domain, .as_agent = d->as_agent, .window = d->cfg->window};
-    struct err e;
-
-    if (!d->has_cred) {
-        doctor_say(d, "dc", "", HEALTH_SKIPPED, "", "no ticket to go there with");
-        done(d);
-        return;
-    }
-    if (ad_dcs_open_start(d->loop, &o, on_dcs, d, &d->dcs, &e) < 0) {
-        doctor_say(d, "dc", "", HEALTH_FAILED, "", "%s", e.msg);
-        done(d);
-        return;
-    }
-    d->dcs_waiting = true;
-    /* Ticket, location, connect, bind (at most twice the operation's time), the questions after. */
-    d->later = loop_timer_start(d->loop,
-                                d->domain->connect_timeout_ms + 2 * d->domain->operation_timeout_ms +
-                                    DC_EXTRA_MS + (d->as_agent ? KDC_WAIT_MS : 0),
-                                on_deadline, d);
-}
-
-static struct ad_dc *ready_dc(struct doctor *d)
-{
-    for (size_t i = 0; d->dcs != NULL && i < ad_dcs_count(d->dcs); i++) {
-        if (ad_dcs_at(d->dcs, i)->state == AD_DC_READY)
-            return ad_dcs_at(d->dcs, i);
-    }
-    return NULL;
+    doctor_done(d);
 }
 
 /* --- lists, rights ----------------------------------------------------------------------------------------- */
@@ -533,35 +258,35 @@ static void on_policy(void *arg, struct policy *p, const struct err *e)
                        c->always_credentials.count + c->privileged_groups.count,
                    privileged);
     }
-    done(d);
+    doctor_done(d);
 }
 
 static void check_lists(struct doctor *d)
 {
-    struct ad_dc *dc = ready_dc(d);
+    struct ad_dc *dc = doctor_ready_dc(d);
     struct err e;
 
     if (dc == NULL) {
         doctor_say(d, "lists", "", HEALTH_SKIPPED, "", "no DC to ask");
-        done(d);
+        doctor_done(d);
     } else if (policy_resolve_start(dc, &d->cfg->policy, on_policy, d, &e) < 0) {
         doctor_say(d, "lists", "", HEALTH_FAILED, "", "%s", e.msg);
-        done(d);
+        doctor_done(d);
     }
 }
 
 static void check_rights(struct doctor *d)
 {
-    struct ad_dc *dc = ready_dc(d);
+    struct ad_dc *dc = doctor_ready_dc(d);
     struct err e;
 
     if (dc == NULL) {
         doctor_say(d, "rights", "", HEALTH_SKIPPED, "", "no DC to ask");
-        done(d);
-    } else if (doctor_rights_start(d, dc, d->domain->base != NULL ? d->domain->base : dc->domain_dn, d->who, done,
+        doctor_done(d);
+    } else if (doctor_rights_start(d, dc, d->domain->base != NULL ? d->domain->base : dc->domain_dn, d->who, doctor_done,
                                    &e) < 0) {
         doctor_say(d, "rights", "", HEALTH_FAILED, "", "%s", e.msg);
-        done(d);
+        doctor_done(d);
     }
 }
 
@@ -618,7 +343,7 @@ static void end_events(void *arg)
             doctor_say(d, "events", dc->host, HEALTH_WARNING, "add its log to events_file",
                        "no log of this DC: changes there are proven by reading back only");
     }
-    done(d);
+    doctor_done(d);
 }
 
 static void on_watch(void *arg)
@@ -635,10 +360,10 @@ static void check_events(struct doctor *d)
     if (d->domain->events == CFG_EVENTS_NONE) {
         doctor_say(d, "events", "", HEALTH_WARNING, "events = samba or jsonl, and events_file",
                    "none: a change is proven by reading back, never by the DC's own log");
-        done(d);
+        doctor_done(d);
     } else if (watch_open(d->loop, d->cfg, d->domain, on_watch, d, &d->watch, &e) < 0) {
         doctor_say(d, "events", "", HEALTH_FAILED, "", "%s", e.msg);
-        done(d);
+        doctor_done(d);
     }
 }
 
@@ -653,7 +378,7 @@ static void check_ledger(struct doctor *d)
 
     if (cmd_state_dir(dir, sizeof(dir), &e) < 0) {
         doctor_say(d, "ledger", "", HEALTH_FAILED, "set CORDON_STATE", "%s", e.msg);
-        done(d);
+        doctor_done(d);
         return;
     }
     (void)text_shown(shown, dir);
@@ -671,14 +396,14 @@ static void check_ledger(struct doctor *d)
                    head);
     if (l != NULL)
         (void)ledger_close(l, &e);
-    done(d);
+    doctor_done(d);
 }
 
 /* --- in order ------------------------------------------------------------------------------------------------------ */
 
 static void (*const checks[])(struct doctor *d) = {
-    check_config, check_krb5,  check_keytab, check_ticket, check_dns,
-    check_dcs,    check_lists, check_rights, check_events, check_ledger,
+    check_config, check_krb5,  check_keytab, check_ticket, doctor_check_dns,
+    doctor_check_dcs,    check_lists, check_rights, check_events, check_ledger,
 };
 
 static void go(void *arg)
@@ -693,7 +418,7 @@ static void go(void *arg)
 }
 
 /* The check ended: the next one, in a turn of its own. */
-static void done(struct doctor *d)
+void doctor_done(struct doctor *d)
 {
     d->later = loop_timer_start(d->loop, 0, go, d);
     if (d->later == NULL)
@@ -719,7 +444,7 @@ static int examine(struct doctor *d)
         code = cmd_fail("doctor", cmd_exit_for(&e), "%s", e.msg);
         goto out;
     }
-    done(d);
+    doctor_done(d);
     (void)loop_run(d->loop, &e);
     if (d->at < ARRAY_LEN(checks))
         code = cmd_fail("doctor", verdict_exit(VERDICT_FAILED), "ended before all was looked at");
