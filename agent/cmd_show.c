@@ -2,6 +2,7 @@
  *
  *   arguments -> world_open -> on_world
  *   per account, one after the other: begin -> on_found -> on_account (judged like an action)
+ *     -> on_allowed: what the DC would let us write
  *     -> explain_next, on_way: for each group that means privilege, the way into it
  *     -> tell -> next
  *
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "agent/commands.h"
 #include "agent/guard.h"
@@ -62,6 +64,7 @@ struct show {
     struct ad_name name;
     struct ad_found found;
     struct ad_account *account;
+    bool asked, may_uac, may_pwd; /* allowedAttributesEffective: what the DC would let us write */
     struct way ways[WAYS_MAX];
     size_t way_count, way_at;
 };
@@ -140,9 +143,27 @@ static bool again(struct show *s, const struct err *e)
 
 /* --- asking --------------------------------------------------------------------------------- */
 
-static void on_account(void *arg, struct ad_account *a, const struct err *e)
+static void on_allowed(void *arg, const struct ad_entry *en, size_t n, const struct err *e)
 {
     struct show *s = arg;
+    const struct ad_attr *a = e == NULL && n == 1 ? ad_entry_attr(en, "allowedAttributesEffective") : NULL;
+
+    s->asked = e == NULL && n == 1;
+    for (size_t i = 0; a != NULL && i < a->count; i++) {
+        struct ad_value v = a->values[i];
+
+        s->may_uac = s->may_uac || (v.n == 18 && strncasecmp(v.s, "userAccountControl", 18) == 0);
+        s->may_pwd = s->may_pwd || (v.n == 10 && strncasecmp(v.s, "pwdLastSet", 10) == 0);
+    }
+    explain_next(s);
+}
+
+static void on_account(void *arg, struct ad_account *a, const struct err *e)
+{
+    static const char *const attrs[] = {"allowedAttributesEffective", NULL};
+    struct show *s = arg;
+    char base[AD_GUID_DN];
+    struct err ignored;
     struct ad_guard_facts f = {0};
     const char *name;
 
@@ -162,7 +183,11 @@ static void on_account(void *arg, struct ad_account *a, const struct err *e)
             s->ways[s->way_count++] = (struct way){.sid = a->subject.sid_history[i], .name = name,
                                                    .history = true, .how = "by sIDHistory"};
     }
-    explain_next(s);
+    s->asked = s->may_uac = s->may_pwd = false;
+    if (ad_search_start(s->dc->conn,
+                        &(struct ad_search){.base = ad_guid_to_dn(&a->guid, base), .attrs = attrs, .limit = 1},
+                        on_allowed, s, NULL, &ignored) < 0)
+        explain_next(s);
 }
 
 static void on_found(void *arg, const struct ad_found *found, size_t n, const struct err *e)
@@ -434,6 +459,15 @@ static void show_json(const struct show *s, const struct would *w, size_t n, con
     for (size_t i = 0; i < n; i++)
         json_would(&o, &w[i]);
     json_out_end_object(&o);
+    json_out_object(&o, "rights");
+    if (s->asked) {
+        json_out_bool(&o, "userAccountControl", s->may_uac);
+        json_out_bool(&o, "pwdLastSet", s->may_pwd);
+    } else {
+        json_out_null(&o, "userAccountControl");
+        json_out_null(&o, "pwdLastSet");
+    }
+    json_out_end_object(&o);
     json_password(&o, a, stamp_now_ms());
     json_out_bool(&o, "locked", is_locked(a));
     json_time(&o, "locked_since", a->has_lockout_time, a->lockout_time);
@@ -602,6 +636,10 @@ static void show_text(const struct show *s, const struct would *w, size_t n, con
                   : w[i].word[0] == 'n' ? "nothing to do: it is so already"
                                         : w[i].word,
                   w[i].rule[0] != '\0' ? ": " : "", w[i].rule, w[i].why[0] != '\0' ? ": " : "", w[i].why);
+    if (s->asked && (!s->may_uac || !s->may_pwd))
+        text_addf(&t, "    but the directory would deny it: you may not write %s%s%s here (cordon doctor)\n",
+                  s->may_uac ? "" : "userAccountControl", s->may_uac || s->may_pwd ? "" : ", ",
+                  s->may_pwd ? "" : "pwdLastSet");
     text_add(&t, "\n  what no disable or reset ends\n");
     not_ended(a, &lines);
     for (size_t i = 0; i < lines.count; i++)

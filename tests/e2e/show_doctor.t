@@ -9,7 +9,7 @@ lab=tests/lab/lab
 dir=$(mktemp -d) || exit 1
 trap '"$lab" down "$dir/lab" >/dev/null 2>&1; rm -rf "$dir"' EXIT
 
-plan=43
+plan=44
 n=0
 bad=0
 ok() { # STATUS NAME
@@ -98,6 +98,8 @@ json 'adminCount alone' 'a["former1"]["rule"] == "privileged" and a["former1"]["
 run -- show --as-agent --json hidden1 svc-cordon
 json 'as the agent: what cannot be judged' 'a["hidden1"]["rule"] == "cannot-judge"'
 json 'as the agent: itself' 'a["svc-cordon"]["rule"] == "self"'
+run -- show --as-agent --json other1 alice
+json 'what the directory would let us write' 'a["other1"]["rights"] == {"userAccountControl": False, "pwdLastSet": False} and a["alice"]["rights"] == {"userAccountControl": True, "pwdLastSet": True}'
 run -- show nested1
 says 'for a person' 'disable +refused: privileged: member of Domain Admins through HelpDesk-Leads, Tier0-Ops'
 run -- show --dc dc2.corp.example.com alice
