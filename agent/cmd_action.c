@@ -3,6 +3,7 @@
  *   arguments -> accounts -> world_open -> on_world: cases, at most FLIGHTS at a time
  *             -> on_case, one by one -> summary -> exit code
  */
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <pwd.h>
@@ -163,6 +164,7 @@ static int add_from(struct accounts *a, const char *path, struct err *e)
     if (t.len >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0)
         s += 3;
     rc = 0;
+    assert(s != NULL); /* text.h */
     while (s < end && rc == 0) {
         const char *nl = memchr(s, '\n', (size_t)(end - s));
         size_t n = (size_t)((nl != NULL ? nl : end) - s);
@@ -464,7 +466,7 @@ static int carry_out(struct args *a, const char *resume_id)
     }
     if (resume_id != NULL || a->undo_case != NULL) {
         code = load_case(&d, resume_id != NULL ? resume_id : a->undo_case, state);
-        if (code >= 0)
+        if (code >= 0 || d.load == NULL)
             goto out;
         if (resume_id != NULL && d.load->has_verdict) {
             code = verdict_exit(d.load->verdict);

@@ -146,7 +146,8 @@ static bool again(struct show *s, const struct err *e)
 static void on_allowed(void *arg, const struct ad_entry *en, size_t n, const struct err *e)
 {
     struct show *s = arg;
-    const struct ad_attr *a = e == NULL && n == 1 ? ad_entry_attr(en, "allowedAttributesEffective") : NULL;
+    const struct ad_attr *a =
+        e == NULL && n == 1 ? ad_entry_attr(en, "allowedAttributesEffective") : NULL;
 
     s->asked = e == NULL && n == 1;
     for (size_t i = 0; a != NULL && i < a->count; i++) {
@@ -180,13 +181,16 @@ static void on_account(void *arg, struct ad_account *a, const struct err *e)
     }
     for (size_t i = 0; i < a->subject.sid_history_count && s->way_count < WAYS_MAX; i++) {
         if (ad_protect_is_privileged(&a->subject.sid_history[i], &f, &name))
-            s->ways[s->way_count++] = (struct way){.sid = a->subject.sid_history[i], .name = name,
-                                                   .history = true, .how = "by sIDHistory"};
+            s->ways[s->way_count++] = (struct way){.sid = a->subject.sid_history[i],
+                                                   .name = name,
+                                                   .history = true,
+                                                   .how = "by sIDHistory"};
     }
     s->asked = s->may_uac = s->may_pwd = false;
-    if (ad_search_start(s->dc->conn,
-                        &(struct ad_search){.base = ad_guid_to_dn(&a->guid, base), .attrs = attrs, .limit = 1},
-                        on_allowed, s, NULL, &ignored) < 0)
+    if (ad_search_start(
+            s->dc->conn,
+            &(struct ad_search){.base = ad_guid_to_dn(&a->guid, base), .attrs = attrs, .limit = 1},
+            on_allowed, s, NULL, &ignored) < 0)
         explain_next(s);
 }
 
@@ -262,7 +266,8 @@ static void explain_next(struct show *s)
         if (w->history)
             continue;
         if (s->dc->state == AD_DC_READY &&
-            ad_explain_start(s->dc->conn, s->account, &w->sid, s->dc->domain_dn, on_way, s, &ignored) == 0)
+            ad_explain_start(s->dc->conn, s->account, &w->sid, s->dc->domain_dn, on_way, s,
+                             &ignored) == 0)
             return;
         (void)snprintf(w->how, sizeof(w->how), "member of %s", text_shown(name, w->name));
     }
@@ -270,7 +275,8 @@ static void explain_next(struct show *s)
     next(s);
 }
 
-/* --- what the account is ----------------------------------------------------------------------- */
+/* --- what the account is -----------------------------------------------------------------------
+ */
 
 struct would { /* what an action would come to */
     enum action action;
@@ -347,14 +353,16 @@ static void not_ended(const struct ad_account *a, struct lines *l)
     add_line(l, "sessions that are open (RDP, SMB, LDAP): end them on the machines");
     add_line(l, "a machine that is offline takes the cached password");
     if (a->key_credentials > 0)
-        add_line(l, "%zu key credential%s (msDS-KeyCredentialLink): a password reset leaves %s", a->key_credentials,
-                 a->key_credentials > 1 ? "s" : "", a->key_credentials > 1 ? "them" : "it");
+        add_line(l, "%zu key credential%s (msDS-KeyCredentialLink): a password reset leaves %s",
+                 a->key_credentials, a->key_credentials > 1 ? "s" : "",
+                 a->key_credentials > 1 ? "them" : "it");
     if ((a->uac & AD_UAC_SMARTCARD_REQUIRED) != 0)
         add_line(l, "certificates of the account (smart card): a password reset leaves them");
     if ((a->uac & AD_UAC_TRUSTED_FOR_DELEGATION) != 0)
         add_line(l, "trusted for delegation to any service: tickets of others may be in its hands");
     if ((a->uac & AD_UAC_TRUSTED_TO_AUTH_FOR_DELEGATION) != 0)
-        add_line(l, "trusted to authenticate for delegation: it may hold tickets in the name of others");
+        add_line(
+            l, "trusted to authenticate for delegation: it may hold tickets in the name of others");
     if (a->delegates_to > 0)
         add_line(l, "delegation to %zu service%s (msDS-AllowedToDelegateTo)", a->delegates_to,
                  a->delegates_to > 1 ? "s" : "");
@@ -376,7 +384,8 @@ static bool is_locked(const struct ad_account *a)
                            : a->has_lockout_time && a->lockout_time > 0;
 }
 
-/* --- JSON ------------------------------------------------------------------------------------------ */
+/* --- JSON
+ * ------------------------------------------------------------------------------------------ */
 
 static void json_time(struct json_out *o, const char *name, bool has, int64_t ft)
 {
@@ -423,7 +432,8 @@ static void json_password(struct json_out *o, const struct ad_account *a, int64_
     json_out_end_object(o);
 }
 
-static void show_json(const struct show *s, const struct would *w, size_t n, const struct judgement *j)
+static void show_json(const struct show *s, const struct would *w, size_t n,
+                      const struct judgement *j)
 {
     const struct ad_account *a = s->account;
     struct text t = TEXT_INIT(512 * 1024), words = TEXT_INIT(1024);
@@ -504,7 +514,8 @@ static void show_json(const struct show *s, const struct would *w, size_t n, con
     emit(&t);
 }
 
-/* --- words ------------------------------------------------------------------------------------------- */
+/* --- words
+ * ------------------------------------------------------------------------------------------- */
 
 static void label(struct text *t, const char *name)
 {
@@ -562,12 +573,14 @@ static void password(struct text *t, const struct ad_account *a, int64_t now)
     else
         add_time(t, a->pwd_expires, now);
     text_addc(t, '\n');
-    field(t, "user may change it", !a->dacl_read ? "unknown: the access control list is not readable"
-                                   : a->cannot_change_password ? "no"
-                                                               : "yes");
+    field(t, "user may change it",
+          !a->dacl_read               ? "unknown: the access control list is not readable"
+          : a->cannot_change_password ? "no"
+                                      : "yes");
 }
 
-static void show_text(const struct show *s, const struct would *w, size_t n, const struct judgement *j)
+static void show_text(const struct show *s, const struct would *w, size_t n,
+                      const struct judgement *j)
 {
     const struct ad_account *a = s->account;
     struct text t = TEXT_INIT(256 * 1024);
@@ -635,11 +648,14 @@ static void show_text(const struct show *s, const struct would *w, size_t n, con
                   w[i].word[0] == 'c'   ? "yes"
                   : w[i].word[0] == 'n' ? "nothing to do: it is so already"
                                         : w[i].word,
-                  w[i].rule[0] != '\0' ? ": " : "", w[i].rule, w[i].why[0] != '\0' ? ": " : "", w[i].why);
+                  w[i].rule[0] != '\0' ? ": " : "", w[i].rule, w[i].why[0] != '\0' ? ": " : "",
+                  w[i].why);
     if (s->asked && (!s->may_uac || !s->may_pwd))
-        text_addf(&t, "    but the directory would deny it: you may not write %s%s%s here (cordon doctor)\n",
-                  s->may_uac ? "" : "userAccountControl", s->may_uac || s->may_pwd ? "" : ", ",
-                  s->may_pwd ? "" : "pwdLastSet");
+        text_addf(
+            &t,
+            "    but the directory would deny it: you may not write %s%s%s here (cordon doctor)\n",
+            s->may_uac ? "" : "userAccountControl", s->may_uac || s->may_pwd ? "" : ", ",
+            s->may_pwd ? "" : "pwdLastSet");
     text_add(&t, "\n  what no disable or reset ends\n");
     not_ended(a, &lines);
     for (size_t i = 0; i < lines.count; i++)
@@ -649,7 +665,8 @@ static void show_text(const struct show *s, const struct would *w, size_t n, con
 
 static void tell(struct show *s)
 {
-    static const enum action actions[] = {ACT_DISABLE, ACT_EXPIRE, ACT_RESET, ACT_CONTAIN, ACT_ENABLE};
+    static const enum action actions[] = {ACT_DISABLE, ACT_EXPIRE, ACT_RESET, ACT_CONTAIN,
+                                          ACT_ENABLE};
     struct would w[ARRAY_LEN(actions)];
     struct judgement j;
 
@@ -665,7 +682,8 @@ static void tell(struct show *s)
         show_text(s, w, ARRAY_LEN(w), &j);
 }
 
-/* --- the command ------------------------------------------------------------------------------------------ */
+/* --- the command
+ * ------------------------------------------------------------------------------------------ */
 
 static void on_world(void *arg, const struct err *e)
 {
@@ -710,9 +728,9 @@ out:
 int cmd_show(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},           {"as-agent", no_argument, NULL, 'a'},
-        {"dc", required_argument, NULL, 'd'},       {"domain", required_argument, NULL, 'D'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
+        {"json", no_argument, NULL, 'j'},     {"as-agent", no_argument, NULL, 'a'},
+        {"dc", required_argument, NULL, 'd'}, {"domain", required_argument, NULL, 'D'},
+        {"help", no_argument, NULL, 'h'},     {NULL, 0, NULL, 0}};
     struct show s = {.command = argv[0]};
     int c;
 

@@ -1,7 +1,8 @@
 /* agent/doctor.c -- what works, what does not, and what mends it. Changes nothing.
  *
  *   the checks of `checks[]`, one after the other; each ends with done(), later or at once:
- *   config -> krb5.conf -> keytab -> ticket -> DNS -> every DC -> lists -> rights -> events -> ledger
+ *   config -> krb5.conf -> keytab -> ticket -> DNS -> every DC -> lists -> rights -> events ->
+ * ledger
  *
  * A check that fails never stops the next: the person wants the whole list. What rests on something
  * that failed is told as skipped. The only thing written is the ledger's own folder, if missing.
@@ -76,7 +77,8 @@ void doctor_say(struct doctor *d, const char *name, const char *target, enum hea
     text_done(&t);
 }
 
-/* --- configuration, krb5.conf ------------------------------------------------------------------ */
+/* --- configuration, krb5.conf ------------------------------------------------------------------
+ */
 
 static void check_config(struct doctor *d)
 {
@@ -91,7 +93,8 @@ static void check_config(struct doctor *d)
         doctor_say(d, "config", "", HEALTH_OK, "", "%s (mode %04o), domain %s", shown,
                    (unsigned)st.st_mode & 07777, d->domain->name);
     if (cfg_notices(d->cfg, &notices, &e) == 0) {
-        for (char *line = strtok(notices.s, "\n"); notices.len > 0 && line != NULL; line = strtok(NULL, "\n"))
+        for (char *line = strtok(notices.s, "\n"); notices.len > 0 && line != NULL;
+             line = strtok(NULL, "\n"))
             doctor_say(d, "config", "", HEALTH_WARNING, "", "%s", line);
     }
     text_done(&notices);
@@ -149,7 +152,8 @@ static void check_krb5(struct doctor *d)
         warned = true;
         (void)snprintf(mend, sizeof(mend), "in %s: %s = false", shown, keys[i]);
         doctor_say(d, "krb5.conf", "", HEALTH_WARNING, mend,
-                   "%s sets %s = true: cordon does not go by it, kinit and other tools do", shown, keys[i]);
+                   "%s sets %s = true: cordon does not go by it, kinit and other tools do", shown,
+                   keys[i]);
     }
     if (!warned)
         doctor_say(d, "krb5.conf", "", HEALTH_OK, "", "%s", shown);
@@ -157,16 +161,19 @@ static void check_krb5(struct doctor *d)
     doctor_done(d);
 }
 
-/* --- who we are ------------------------------------------------------------------------------------ */
+/* --- who we are
+ * ------------------------------------------------------------------------------------ */
 
-static void say_ticket(struct doctor *d, const char *name, const struct ad_cred *cred, const char *what)
+static void say_ticket(struct doctor *d, const char *name, const struct ad_cred *cred,
+                       const char *what)
 {
     char when[STAMP_TEXT], age[STAMP_TEXT], who[TEXT_SHOWN];
     int64_t left = cred->ends_ms - stamp_now_ms();
 
     doctor_say(d, name, "", left < TICKET_WARN_MS ? HEALTH_WARNING : HEALTH_OK,
-               "kinit -R, or kinit", "%s%s, ticket until %s (in %s)", what, text_shown(who, cred->principal),
-               stamp_iso(when, cred->ends_ms), stamp_age(age, left));
+               "kinit -R, or kinit", "%s%s, ticket until %s (in %s)", what,
+               text_shown(who, cred->principal), stamp_iso(when, cred->ends_ms),
+               stamp_age(age, left));
 }
 
 static void on_keytab(void *arg, const struct ad_cred *cred, const struct err *e)
@@ -193,8 +200,8 @@ static void on_keytab(void *arg, const struct ad_cred *cred, const struct err *e
     if (e->code == ERR_UNSENT)
         (void)snprintf(mend, sizeof(mend), "open port 88 (TCP and UDP) to the DCs");
     else if (e->code == ERR_AUTH)
-        (void)snprintf(mend, sizeof(mend), "klist -ekt %s; on a DC: ktpass, or samba-tool domain exportkeytab",
-                       shown);
+        (void)snprintf(mend, sizeof(mend),
+                       "klist -ekt %s; on a DC: ktpass, or samba-tool domain exportkeytab", shown);
     else
         (void)snprintf(mend, sizeof(mend), "keytab = ... in [domain/%s]; chown and chmod 0600 %s",
                        d->domain->name, shown);
@@ -208,13 +215,13 @@ static void check_keytab(struct doctor *d)
 
     if (d->domain->keytab == NULL) {
         doctor_say(d, "keytab", "", d->as_agent ? HEALTH_FAILED : HEALTH_SKIPPED,
-                   "keytab = /etc/cordon/cordon.keytab in the configuration",
-                   "none configured%s", d->as_agent ? ": --as-agent needs one" : "");
+                   "keytab = /etc/cordon/cordon.keytab in the configuration", "none configured%s",
+                   d->as_agent ? ": --as-agent needs one" : "");
         doctor_done(d);
         return;
     }
-    if (ad_cred_keytab_start(d->loop, d->domain->keytab, d->domain->principal, d->domain->realm, on_keytab, d,
-                             &e) < 0) {
+    if (ad_cred_keytab_start(d->loop, d->domain->keytab, d->domain->principal, d->domain->realm,
+                             on_keytab, d, &e) < 0) {
         doctor_say(d, "keytab", "", HEALTH_FAILED, "", "%s", e.msg);
         doctor_done(d);
     }
@@ -239,7 +246,8 @@ static void check_ticket(struct doctor *d)
     doctor_done(d);
 }
 
-/* --- lists, rights ----------------------------------------------------------------------------------------- */
+/* --- lists, rights
+ * ----------------------------------------------------------------------------------------- */
 
 static void on_policy(void *arg, struct policy *p, const struct err *e)
 {
@@ -248,7 +256,8 @@ static void on_policy(void *arg, struct policy *p, const struct err *e)
     size_t privileged = 0;
 
     if (e != NULL) {
-        doctor_say(d, "lists", "", HEALTH_FAILED, "cordon config check; mend the entry in [policy]", "%s", e->msg);
+        doctor_say(d, "lists", "", HEALTH_FAILED, "cordon config check; mend the entry in [policy]",
+                   "%s", e->msg);
     } else {
         d->policy = p;
         (void)policy_privileged(p, &privileged);
@@ -283,14 +292,16 @@ static void check_rights(struct doctor *d)
     if (dc == NULL) {
         doctor_say(d, "rights", "", HEALTH_SKIPPED, "", "no DC to ask");
         doctor_done(d);
-    } else if (doctor_rights_start(d, dc, d->domain->base != NULL ? d->domain->base : dc->domain_dn, d->who, doctor_done,
-                                   &e) < 0) {
+    } else if (doctor_rights_start(d, dc, d->domain->base != NULL ? d->domain->base : dc->domain_dn,
+                                   d->who, doctor_done, &e) < 0) {
         doctor_say(d, "rights", "", HEALTH_FAILED, "", "%s", e.msg);
         doctor_done(d);
     }
 }
 
-/* --- events --------------------------------------------------------------------------------------------------- */
+/* --- events
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static void say_log(struct doctor *d, const struct watch_health *h)
 {
@@ -300,10 +311,13 @@ static void say_log(struct doctor *d, const struct watch_health *h)
 
     (void)text_shown(shown, h->paths[0]);
     if (!h->open || h->missing) {
-        (void)snprintf(mend, sizeof(mend), "events_file in [domain/%s]; as the agent's user: head -1 %s",
+        (void)snprintf(mend, sizeof(mend),
+                       "events_file in [domain/%s]; as the agent's user: head -1 %s",
                        d->domain->name, shown);
         doctor_say(d, "events", h->dc != NULL ? h->dc : "", HEALTH_FAILED, mend, "%s: %s", shown,
-                   h->why[0] != '\0' ? h->why : h->missing ? "not there" : "not open");
+                   h->why[0] != '\0' ? h->why
+                   : h->missing      ? "not there"
+                                     : "not open");
         return;
     }
     for (unsigned i = 0; i < h->count; i++) {
@@ -318,11 +332,12 @@ static void say_log(struct doctor *d, const struct watch_health *h)
     }
     if (last == 0 || stamp_now_ms() - last > QUIET_WARN_MS)
         doctor_say(d, "events", h->dc != NULL ? h->dc : "", HEALTH_WARNING,
-                   "see whether the DC still logs (Windows: auditpol /get /category:*; Samba: log level dsdb_json_audit:5)",
+                   "see whether the DC still logs (Windows: auditpol /get /category:*; Samba: log "
+                   "level dsdb_json_audit:5)",
                    "%s: readable, last written %s ago", shown, age);
     else
-        doctor_say(d, "events", h->dc != NULL ? h->dc : "", HEALTH_OK, "", "%s: readable, last written %s ago",
-                   shown, age);
+        doctor_say(d, "events", h->dc != NULL ? h->dc : "", HEALTH_OK, "",
+                   "%s: readable, last written %s ago", shown, age);
 }
 
 static void end_events(void *arg)
@@ -367,7 +382,9 @@ static void check_events(struct doctor *d)
     }
 }
 
-/* --- ledger ------------------------------------------------------------------------------------------------------ */
+/* --- ledger
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void check_ledger(struct doctor *d)
 {
@@ -383,27 +400,30 @@ static void check_ledger(struct doctor *d)
     }
     (void)text_shown(shown, dir);
     if (ledger_open(dir, NULL, /* readonly */ false, &l, &e) < 0)
-        doctor_say(d, "ledger", "", HEALTH_FAILED, "a folder of your own, mode 0700, with room on its disk", "%s: %s",
-                   shown, e.msg);
+        doctor_say(d, "ledger", "", HEALTH_FAILED,
+                   "a folder of your own, mode 0700, with room on its disk", "%s: %s", shown,
+                   e.msg);
     else if (access(dir, W_OK) != 0)
         doctor_say(d, "ledger", "", HEALTH_FAILED, "chmod u+w", "%s: %s", shown, strerror(errno));
     else if (ledger_verify(l, &count, head, &e) < 0)
         doctor_say(d, "ledger", "", HEALTH_FAILED,
-                   "keep a copy; cordon audit export; find out who altered it before going on", "%s: %s", shown,
-                   e.msg);
+                   "keep a copy; cordon audit export; find out who altered it before going on",
+                   "%s: %s", shown, e.msg);
     else
-        doctor_say(d, "ledger", "", HEALTH_OK, "", "%s: %" PRId64 " records, chain good, head %.12s", shown, count,
-                   head);
+        doctor_say(d, "ledger", "", HEALTH_OK, "",
+                   "%s: %" PRId64 " records, chain good, head %.12s", shown, count, head);
     if (l != NULL)
         (void)ledger_close(l, &e);
     doctor_done(d);
 }
 
-/* --- in order ------------------------------------------------------------------------------------------------------ */
+/* --- in order
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void (*const checks[])(struct doctor *d) = {
-    check_config, check_krb5,  check_keytab, check_ticket, doctor_check_dns,
-    doctor_check_dcs,    check_lists, check_rights, check_events, check_ledger,
+    check_config,     check_krb5,  check_keytab, check_ticket, doctor_check_dns,
+    doctor_check_dcs, check_lists, check_rights, check_events, check_ledger,
 };
 
 static void go(void *arg)
@@ -433,10 +453,12 @@ static int examine(struct doctor *d)
 
     /* Before ours is put in front (cmd_load). */
     (void)snprintf(d->krb5_path, sizeof(d->krb5_path), "%s",
-                   base != NULL && base[0] == '/' && strchr(base, ':') == NULL ? base : "/etc/krb5.conf");
+                   base != NULL && base[0] == '/' && strchr(base, ':') == NULL ? base
+                                                                               : "/etc/krb5.conf");
     code = cmd_load(&d->cfg);
     if (code != 0) {
-        doctor_say(d, "config", "", HEALTH_FAILED, "cordon config check", "%s cannot be used", cmd_config_path());
+        doctor_say(d, "config", "", HEALTH_FAILED, "cordon config check", "%s cannot be used",
+                   cmd_config_path());
         return code;
     }
     d->domain = cmd_domain(d->cfg, d->wanted, &e);
@@ -466,10 +488,11 @@ out:
 
 int cmd_doctor(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},          {"as-agent", no_argument, NULL, 'a'},
-        {"domain", required_argument, NULL, 'D'},  {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                            {"as-agent", no_argument, NULL, 'a'},
+                                            {"domain", required_argument, NULL, 'D'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     struct doctor d = {0};
     char shown[TEXT_SHOWN];
     int c;

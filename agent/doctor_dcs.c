@@ -18,10 +18,11 @@
 #define SKEW_WARN_MS (2 * 60 * 1000)
 #define SKEW_FAIL_MS (5 * 60 * 1000)
 #define NAMES_MAX 128
-#define DC_EXTRA_MS 2000   /* for the three questions after the bind */
-#define KDC_WAIT_MS 30000  /* for the agent's ticket, where the KDC asked first hangs */
+#define DC_EXTRA_MS 2000  /* for the three questions after the bind */
+#define KDC_WAIT_MS 30000 /* for the agent's ticket, where the KDC asked first hangs */
 
-/* --- DNS ---------------------------------------------------------------------------------------------- */
+/* --- DNS
+ * ---------------------------------------------------------------------------------------------- */
 
 struct names { /* owned by the job until names_done */
     struct doctor *d;
@@ -88,13 +89,15 @@ static void on_located(void *arg, const struct ad_locations *locs, const struct 
     struct err mine;
 
     if (e != NULL) {
-        (void)snprintf(mend, sizeof(mend),
-                       "point this host's resolver at the domain's DNS: dig SRV _ldap._tcp.dc._msdcs.%s",
-                       d->domain->name);
-        doctor_say(d, "dns", "", dcs->count > 0 ? HEALTH_WARNING : HEALTH_FAILED, mend, "%s%s", e->msg,
-                   dcs->count > 0 ? "; going by the configured `dcs`" : "");
+        (void)snprintf(
+            mend, sizeof(mend),
+            "point this host's resolver at the domain's DNS: dig SRV _ldap._tcp.dc._msdcs.%s",
+            d->domain->name);
+        doctor_say(d, "dns", "", dcs->count > 0 ? HEALTH_WARNING : HEALTH_FAILED, mend, "%s%s",
+                   e->msg, dcs->count > 0 ? "; going by the configured `dcs`" : "");
     } else {
-        doctor_say(d, "dns", "", HEALTH_OK, "", "%zu DC%s, site %s", locs->count, locs->count == 1 ? "" : "s",
+        doctor_say(d, "dns", "", HEALTH_OK, "", "%zu DC%s, site %s", locs->count,
+                   locs->count == 1 ? "" : "s",
                    locs->site[0] != '\0' ? text_shown(shown, locs->site) : "unknown");
     }
     n = calloc(1, sizeof(*n));
@@ -111,13 +114,15 @@ static void on_located(void *arg, const struct ad_locations *locs, const struct 
         while (k < dcs->count && !text_eq_nocase(dcs->items[k], locs->at[i].host))
             k++;
         if (dcs->count > 0 && k == dcs->count)
-            doctor_say(d, "dns", locs->at[i].host, HEALTH_WARNING, "add it to `dcs`, or leave `dcs` out",
+            doctor_say(d, "dns", locs->at[i].host, HEALTH_WARNING,
+                       "add it to `dcs`, or leave `dcs` out",
                        "a DC by DNS, but not in `dcs`: it is neither written to nor asked");
         names_add(n, locs->at[i].host, true);
     }
     for (size_t i = 0; e == NULL && i < dcs->count; i++) {
         if (!n->listed[i])
-            doctor_say(d, "dns", dcs->items[i], HEALTH_WARNING, "nltest /dsregdns on it (Samba: samba_dnsupdate)",
+            doctor_say(d, "dns", dcs->items[i], HEALTH_WARNING,
+                       "nltest /dsregdns on it (Samba: samba_dnsupdate)",
                        "in `dcs`, but no SRV record names it");
     }
     if (loop_job_start(d->loop, names_work, names_done, n, &mine) < 0) {
@@ -136,7 +141,8 @@ void doctor_check_dns(struct doctor *d)
     }
 }
 
-/* --- the DCs --------------------------------------------------------------------------------------------- */
+/* --- the DCs
+ * --------------------------------------------------------------------------------------------- */
 
 static void say_dc(struct doctor *d, const struct ad_dc *dc)
 {
@@ -146,9 +152,11 @@ static void say_dc(struct doctor *d, const struct ad_dc *dc)
 
     if (dc->state != AD_DC_READY && dc->state != AD_DC_UNFIT) {
         if (dc->why.code == ERR_AUTH)
-            (void)snprintf(mend, sizeof(mend), "kvno ldap/%s; setspn -Q ldap/%s", dc->host, dc->host);
+            (void)snprintf(mend, sizeof(mend), "kvno ldap/%s; setspn -Q ldap/%s", dc->host,
+                           dc->host);
         else
-            (void)snprintf(mend, sizeof(mend), "nc -vz %s %u; nc -vz %s 88", dc->host, dc->port, dc->host);
+            (void)snprintf(mend, sizeof(mend), "nc -vz %s %u; nc -vz %s 88", dc->host, dc->port,
+                           dc->host);
         /* Most of these begin with the host's name, which stands in front already. */
         if (text_starts(why, dc->host) && text_starts(why + strlen(dc->host), ": "))
             why += strlen(dc->host) + 2;
@@ -156,36 +164,42 @@ static void say_dc(struct doctor *d, const struct ad_dc *dc)
         return;
     }
     if (dc->state == AD_DC_UNFIT) {
-        doctor_say(d, "dc", dc->host, HEALTH_WARNING, "take it out of `dcs`", "%s: never written to", dc->why.msg);
+        doctor_say(d, "dc", dc->host, HEALTH_WARNING, "take it out of `dcs`",
+                   "%s: never written to", dc->why.msg);
     } else if (ad_conn_tls(dc->conn)) {
-        doctor_say(d, "dc", dc->host, HEALTH_OK, "", "bound as ldap/%s inside checked TLS, site %s, level %" PRIu32,
-                   dc->host, site, dc->functional_level);
+        doctor_say(d, "dc", dc->host, HEALTH_OK, "",
+                   "bound as ldap/%s inside checked TLS, site %s, level %" PRIu32, dc->host, site,
+                   dc->functional_level);
     } else {
         doctor_say(d, "dc", dc->host, ad_conn_ssf(dc->conn) >= 128 ? HEALTH_OK : HEALTH_FAILED, "",
-                   "bound as ldap/%s, sealed with %u bits, site %s, level %" PRIu32, dc->host, ad_conn_ssf(dc->conn),
-                   site, dc->functional_level);
+                   "bound as ldap/%s, sealed with %u bits, site %s, level %" PRIu32, dc->host,
+                   ad_conn_ssf(dc->conn), site, dc->functional_level);
     }
     if (!dc->synchronized)
-        doctor_say(d, "sync", dc->host, HEALTH_WARNING, "repadmin /showrepl (Samba: samba-tool drs showrepl)",
+        doctor_say(d, "sync", dc->host, HEALTH_WARNING,
+                   "repadmin /showrepl (Samba: samba-tool drs showrepl)",
                    "isSynchronized is not TRUE: it has not replicated since it was started");
     if (!dc->has_skew)
         doctor_say(d, "clock", dc->host, HEALTH_WARNING, "", "it does not tell its time");
     else if (llabs(dc->skew_ms) > SKEW_WARN_MS)
-        doctor_say(d, "clock", dc->host, llabs(dc->skew_ms) > SKEW_FAIL_MS ? HEALTH_FAILED : HEALTH_WARNING,
-                   "chronyc tracking; take the time from the DCs", "%+lld s from ours; Kerberos ends at 300 s",
-                   (long long)(dc->skew_ms / 1000));
+        doctor_say(d, "clock", dc->host,
+                   llabs(dc->skew_ms) > SKEW_FAIL_MS ? HEALTH_FAILED : HEALTH_WARNING,
+                   "chronyc tracking; take the time from the DCs",
+                   "%+lld s from ours; Kerberos ends at 300 s", (long long)(dc->skew_ms / 1000));
     else
         doctor_say(d, "clock", dc->host, HEALTH_OK, "", "%+lld s", (long long)(dc->skew_ms / 1000));
     if (!dc->has_self)
-        doctor_say(d, "identity", dc->host, HEALTH_FAILED, "",
-                   "it does not say who we are (tokenGroups of the rootDSE): every account is refused");
+        doctor_say(
+            d, "identity", dc->host, HEALTH_FAILED, "",
+            "it does not say who we are (tokenGroups of the rootDSE): every account is refused");
     if (!dc->replicators_known) {
         char who[TEXT_SHOWN], dn[TEXT_SHOWN];
 
-        (void)snprintf(mend, sizeof(mend), "dsacls \"%s\" /G \"%s:RC\"", text_shown(dn, dc->domain_dn),
-                       text_shown(who, d->who));
+        (void)snprintf(mend, sizeof(mend), "dsacls \"%s\" /G \"%s:RC\"",
+                       text_shown(dn, dc->domain_dn), text_shown(who, d->who));
         doctor_say(d, "domain-acl", dc->host, HEALTH_FAILED, mend,
-                   "the domain's access control list is not readable: who may replicate secrets is unknown, so "
+                   "the domain's access control list is not readable: who may replicate secrets is "
+                   "unknown, so "
                    "every account is refused");
     } else {
         doctor_say(d, "domain-acl", dc->host, HEALTH_OK, "", "readable: %zu may replicate secrets",
@@ -253,10 +267,11 @@ void doctor_check_dcs(struct doctor *d)
     }
     d->dcs_waiting = true;
     /* Ticket, location, connect, bind (at most twice the operation's time), the questions after. */
-    d->later = loop_timer_start(d->loop,
-                                d->domain->connect_timeout_ms + 2 * d->domain->operation_timeout_ms +
-                                    DC_EXTRA_MS + (d->as_agent ? KDC_WAIT_MS : 0),
-                                on_deadline, d);
+    d->later =
+        loop_timer_start(d->loop,
+                         d->domain->connect_timeout_ms + 2 * d->domain->operation_timeout_ms +
+                             DC_EXTRA_MS + (d->as_agent ? KDC_WAIT_MS : 0),
+                         on_deadline, d);
 }
 
 struct ad_dc *doctor_ready_dc(struct doctor *d)

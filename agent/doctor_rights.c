@@ -3,9 +3,9 @@
  *   doctor_rights_start   a few users below the base, without adminCount
  *   on_sample
  *   ask_next, on_user     each by its GUID: what may be written (allowedAttributesEffective, which
- *                         the DC computes for us), the right to reset (the DACL and our own groups),
- *                         and whether what the guard and the proof need is shown to us
- *   tell                  one line for each right, over all that were looked at
+ *                         the DC computes for us), the right to reset (the DACL and our own
+ * groups), and whether what the guard and the proof need is shown to us tell                  one
+ * line for each right, over all that were looked at
  *
  * allowedAttributesEffective knows no control rights, hence the DACL for the reset. A privileged
  * account is left out: that we may not touch it says nothing.
@@ -32,12 +32,14 @@ enum right { MAY_UAC, MAY_PWD, MAY_RESET, SEE_GROUPS, SEE_DACL, SEE_META, RIGHTS
 static const struct {
     const char *name, *what, *lacks, *dsacls, *sddl;
 } table[RIGHTS] = {
-    [MAY_UAC] = {"right-disable", "write userAccountControl", "disable, enable and contain would be denied",
-                 "RPWP;userAccountControl", "(OA;CIIO;RPWP;bf967a68-0de6-11d0-a285-00aa003049e2"},
+    [MAY_UAC] = {"right-disable", "write userAccountControl",
+                 "disable, enable and contain would be denied", "RPWP;userAccountControl",
+                 "(OA;CIIO;RPWP;bf967a68-0de6-11d0-a285-00aa003049e2"},
     [MAY_PWD] = {"right-expire", "write pwdLastSet", "expire-password would be denied",
                  "RPWP;pwdLastSet", "(OA;CIIO;RPWP;bf967a0a-0de6-11d0-a285-00aa003049e2"},
-    [MAY_RESET] = {"right-reset", "reset the password", "reset-password and contain would be denied",
-                   "CA;Reset Password", "(OA;CIIO;CR;00299570-246d-11d0-a768-00aa006e0529"},
+    [MAY_RESET] = {"right-reset", "reset the password",
+                   "reset-password and contain would be denied", "CA;Reset Password",
+                   "(OA;CIIO;CR;00299570-246d-11d0-a768-00aa006e0529"},
     [SEE_GROUPS] = {"read-groups", "read tokenGroups", "the guard cannot judge and refuses",
                     "RPLCLORC;", "(OA;CIIO;RPLCLORC;"},
     [SEE_DACL] = {"read-acl", "read the access control list",
@@ -65,7 +67,7 @@ static void ask_next(struct asking *x);
 
 static void end(struct asking *x)
 {
-    void (*done)(struct doctor *d) = x->done;
+    void (*done)(struct doctor * d) = x->done;
     struct doctor *d = x->d;
 
     free(x->base);
@@ -86,10 +88,11 @@ static void mend_line(const struct asking *x, enum right r, char *buf, size_t si
                    x->inetorg[r] ? "4828cc14-1437-45bc-9b07-ad6f015e5f28"
                                  : "bf967aba-0de6-11d0-a285-00aa003049e2",
                    sid);
-    (void)snprintf(buf, size,
-                   "dsacls \"%s\" /I:S /G \"%s:%s;%s\"   or: samba-tool dsacl set --objectdn=\"%s\" "
-                   "--sddl='%s'",
-                   text_shown(base, x->base), text_shown(who, x->who), table[r].dsacls, class, base, sddl);
+    (void)snprintf(
+        buf, size,
+        "dsacls \"%s\" /I:S /G \"%s:%s;%s\"   or: samba-tool dsacl set --objectdn=\"%s\" "
+        "--sddl='%s'",
+        text_shown(base, x->base), text_shown(who, x->who), table[r].dsacls, class, base, sddl);
 }
 
 static void tell(struct asking *x)
@@ -106,16 +109,18 @@ static void tell(struct asking *x)
     }
     for (enum right r = 0; r < RIGHTS; r++) {
         if (x->has[r] == x->looked) {
-            doctor_say(x->d, table[r].name, x->dc->host, HEALTH_OK, "", "%s: on %u of %u users", table[r].what,
-                       x->has[r], x->looked);
+            doctor_say(x->d, table[r].name, x->dc->host, HEALTH_OK, "", "%s: on %u of %u users",
+                       table[r].what, x->has[r], x->looked);
         } else if (x->has[r] + x->cannot_tell[r] == x->looked) {
             doctor_say(x->d, table[r].name, x->dc->host, HEALTH_SKIPPED, "",
-                       "%s: not to be told, since the access control list is not shown", table[r].what);
+                       "%s: not to be told, since the access control list is not shown",
+                       table[r].what);
         } else {
             mend_line(x, r, mend, sizeof(mend));
-            doctor_say(x->d, table[r].name, x->dc->host, r == SEE_META ? HEALTH_WARNING : HEALTH_FAILED, mend,
-                       "%s: on %u of %u users, not on '%s': %s", table[r].what, x->has[r], x->looked,
-                       x->without[r], table[r].lacks);
+            doctor_say(x->d, table[r].name, x->dc->host,
+                       r == SEE_META ? HEALTH_WARNING : HEALTH_FAILED, mend,
+                       "%s: on %u of %u users, not on '%s': %s", table[r].what, x->has[r],
+                       x->looked, x->without[r], table[r].lacks);
         }
     }
     end(x);
@@ -124,7 +129,8 @@ static void tell(struct asking *x)
 static bool holds(const struct ad_attr *a, const char *word)
 {
     for (size_t i = 0; a != NULL && i < a->count; i++) {
-        if (a->values[i].n == strlen(word) && strncasecmp(a->values[i].s, word, a->values[i].n) == 0)
+        if (a->values[i].n == strlen(word) &&
+            strncasecmp(a->values[i].s, word, a->values[i].n) == 0)
             return true;
     }
     return false;
@@ -160,15 +166,18 @@ static void look(struct asking *x, const struct ad_entry *en)
     const struct ad_attr *dacl = ad_entry_attr(en, "nTSecurityDescriptor");
     bool inetorg = holds(ad_entry_attr(en, "objectClass"), "inetOrgPerson");
     bool has[RIGHTS] = {
-        [MAY_UAC] = holds(may, "userAccountControl"),   [MAY_PWD] = holds(may, "pwdLastSet"),
-        [SEE_GROUPS] = there(en, "tokenGroups"),        [SEE_DACL] = there(en, "nTSecurityDescriptor"),
+        [MAY_UAC] = holds(may, "userAccountControl"),
+        [MAY_PWD] = holds(may, "pwdLastSet"),
+        [SEE_GROUPS] = there(en, "tokenGroups"),
+        [SEE_DACL] = there(en, "nTSecurityDescriptor"),
         [SEE_META] = there(en, "replPropertyMetaData"),
     };
     enum ad_right reset = AD_RIGHT_NONE;
-    bool known = dacl != NULL && dacl->count == 1 && x->dc->token_count > 0 &&
-                 ad_sd_reset_right(dacl->values[0].s, dacl->values[0].n, x->dc->tokens, x->dc->token_count,
-                                   inetorg ? &ad_guid_class_inetorgperson : &ad_guid_class_user,
-                                   /* children */ false, &reset, NULL, &x->why) == 0;
+    bool known =
+        dacl != NULL && dacl->count == 1 && x->dc->token_count > 0 &&
+        ad_sd_reset_right(dacl->values[0].s, dacl->values[0].n, x->dc->tokens, x->dc->token_count,
+                          inetorg ? &ad_guid_class_inetorgperson : &ad_guid_class_user,
+                          /* children */ false, &reset, NULL, &x->why) == 0;
 
     has[MAY_RESET] = reset == AD_RIGHT_YES;
     if (!known)
@@ -197,14 +206,17 @@ static void on_user(void *arg, const struct ad_entry *en, size_t n, const struct
 
 static void ask_next(struct asking *x)
 {
-    static const char *const attrs[] = {"allowedAttributesEffective", "nTSecurityDescriptor", "tokenGroups",
-                                        "replPropertyMetaData", "objectClass", NULL};
+    static const char *const attrs[] = {
+        "allowedAttributesEffective", "nTSecurityDescriptor", "tokenGroups",
+        "replPropertyMetaData",       "objectClass",          NULL};
     char base[AD_GUID_DN];
 
     while (x->at < x->count && x->looked < ENOUGH) {
         if (ad_search_start(x->dc->conn,
                             &(struct ad_search){.base = ad_guid_to_dn(&x->guids[x->at], base),
-                                                .attrs = attrs, .limit = 1, .with_dacl = true},
+                                                .attrs = attrs,
+                                                .limit = 1,
+                                                .with_dacl = true},
                             on_user, x, NULL, &x->why) == 0)
             return;
         x->at++;
@@ -227,7 +239,8 @@ static void on_sample(void *arg, const struct ad_entry *entries, size_t n, const
     if (e != NULL)
         x->why = *e;
     for (size_t i = 0; e == NULL && i < n && x->count < SAMPLE; i++) {
-        if (ad_value_guid(ad_entry_attr(&entries[i], "objectGUID"), &has, &x->guids[x->count], &ignored) == 0 &&
+        if (ad_value_guid(ad_entry_attr(&entries[i], "objectGUID"), &has, &x->guids[x->count],
+                          &ignored) == 0 &&
             has)
             x->count++;
     }
@@ -248,10 +261,14 @@ int doctor_rights_start(struct doctor *d, struct ad_dc *dc, const char *base, co
     x->dc = dc;
     x->done = done;
     if (ad_search_start(dc->conn,
-                        &(struct ad_search){.base = base, .subtree = true,
-                                            .filter = "(&(sAMAccountType=805306368)(!(adminCount=1))"
-                                                      "(!(isCriticalSystemObject=TRUE)))",
-                                            .attrs = attrs, .limit = SAMPLE, .some = true},
+                        &(struct ad_search){.base = base,
+                                            .subtree = true,
+                                            .filter =
+                                                "(&(sAMAccountType=805306368)(!(adminCount=1))"
+                                                "(!(isCriticalSystemObject=TRUE)))",
+                                            .attrs = attrs,
+                                            .limit = SAMPLE,
+                                            .some = true},
                         on_sample, x, NULL, e) < 0)
         goto fail;
     return 0;

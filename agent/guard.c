@@ -32,10 +32,11 @@ bool guard_judge(const struct world *w, const struct ad_dc *dc, const struct ad_
     f.privileged = policy_privileged(w->policy, &f.privileged_count);
     if (!dc->has_self) {
         ret->rule = "cannot-judge";
-        (void)snprintf(ret->detail, sizeof(ret->detail),
-                       "%s does not say who we are (tokenGroups of the rootDSE), so the agent's own "
-                       "account cannot be told apart",
-                       dc->host);
+        (void)snprintf(
+            ret->detail, sizeof(ret->detail),
+            "%s does not say who we are (tokenGroups of the rootDSE), so the agent's own "
+            "account cannot be told apart",
+            dc->host);
         return false;
     }
     ad_protect_judge(&a->subject, &f, &v);
@@ -56,8 +57,8 @@ bool guard_judge(const struct world *w, const struct ad_dc *dc, const struct ad_
         }
         (void)snprintf(ret->detail, sizeof(ret->detail), "%s%s", v.detail,
                        privileged ? "; --privileged is not allowed by the configuration "
-                                        "([policy] allow_privileged)"
-                                      : "");
+                                    "([policy] allow_privileged)"
+                                  : "");
         return false;
     case AD_HOLD:
         ret->verdict = VERDICT_HELD;

@@ -17,9 +17,9 @@ struct judgement {
     enum verdict verdict; /* REFUSED or HELD */
     const char *rule;
     char detail[400];
-    struct ad_sid by;     /* the group that decided, if one did */
+    struct ad_sid by; /* the group that decided, if one did */
     bool group;
-    unsigned hints;       /* AD_HINT_*, whatever the answer */
+    unsigned hints; /* AD_HINT_*, whatever the answer */
 };
 
 /* All guards. families: POLICY_DISABLE | POLICY_CREDENTIALS, whose lists apply; privileged:

@@ -28,7 +28,7 @@ static const char *const words[] = {
     [ERR_UNPROVEN] = "unproven",
 };
 
-int err_set(struct err *e, enum err_code code, int native, const char *fmt, ...)
+void err_set_text(struct err *e, enum err_code code, int native, const char *fmt, ...)
 {
     va_list ap;
 
@@ -37,10 +37,9 @@ int err_set(struct err *e, enum err_code code, int native, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(e->msg, sizeof(e->msg), fmt, ap); /* cut, never overrun */
     va_end(ap);
-    return -1;
 }
 
-int err_wrap(struct err *e, const char *fmt, ...)
+void err_wrap_text(struct err *e, const char *fmt, ...)
 {
     char context[sizeof(e->msg)];
     size_t used;
@@ -50,7 +49,7 @@ int err_wrap(struct err *e, const char *fmt, ...)
     int n = vsnprintf(context, sizeof(context), fmt, ap);
     va_end(ap);
     if (n < 0)
-        return -1;
+        return;
     used = strnlen(context, sizeof(context) - 1);
 
     /* The innermost text is the one that is cut when there is no room for all. */
@@ -63,10 +62,9 @@ int err_wrap(struct err *e, const char *fmt, ...)
     }
     memcpy(e->msg, context, sizeof(e->msg));
     e->msg[sizeof(e->msg) - 1] = '\0';
-    return -1;
 }
 
-int err_sys(struct err *e, enum err_code code, int errnum, const char *fmt, ...)
+void err_sys_text(struct err *e, enum err_code code, int errnum, const char *fmt, ...)
 {
     char text[256];
     va_list ap;
@@ -76,7 +74,7 @@ int err_sys(struct err *e, enum err_code code, int errnum, const char *fmt, ...)
     va_end(ap);
     if (n < 0)
         text[0] = '\0';
-    return err_set(e, code, errnum, "%s: %s", text, strerror(errnum));
+    err_set_text(e, code, errnum, "%s: %s", text, strerror(errnum));
 }
 
 const char *err_word(enum err_code code)

@@ -40,15 +40,20 @@ struct err {
 
 #define ERR_NONE ((struct err){.code = ERR_OK})
 
-/* Set `e`. Always returns -1, so that `return err_set(...)` reads well. */
-int err_set(struct err *e, enum err_code code, int native, const char *fmt, ...)
+/* Set `e`. Always -1, so that `return err_set(...)` reads well. (Macros, so that compiler and
+ * analyser see the -1 and know the path that was taken.) */
+#define err_set(...) (err_set_text(__VA_ARGS__), -1)
+
+/* Put context in front of the message: "<context>: <message>". Always -1. */
+#define err_wrap(...) (err_wrap_text(__VA_ARGS__), -1)
+
+/* Set from errno-style number, with strerror behind the text. Always -1. */
+#define err_sys(...) (err_sys_text(__VA_ARGS__), -1)
+
+void err_set_text(struct err *e, enum err_code code, int native, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-
-/* Put context in front of the message: "<context>: <message>". Always returns -1. */
-int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* Set from errno-style number, with strerror behind the text. Always returns -1. */
-int err_sys(struct err *e, enum err_code code, int errnum, const char *fmt, ...)
+void err_wrap_text(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void err_sys_text(struct err *e, enum err_code code, int errnum, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
 /* "denied", "unproven" ...: a fixed word for logs and JSON. */

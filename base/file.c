@@ -344,7 +344,7 @@ int file_private_dir(const char *path, struct err *e)
 {
     CLEANUP(cleanup_fdp) int fd = -1;
     char shown[TEXT_SHOWN];
-    struct stat st;
+    struct stat st = {0};
     struct walk w;
     int rc;
 

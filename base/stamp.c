@@ -62,7 +62,7 @@ const char *stamp_iso(char buf[STAMP_TEXT], int64_t ms)
     int mo, d;
 
     if (!split(ms, &y, &mo, &d, &in_day))
-        return strcpy(buf, "?");
+        return memcpy(buf, "?", 2);
     (void)snprintf(buf, STAMP_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)y, mo, d,
                    (int)(in_day / 3600000), (int)(in_day / 60000 % 60), (int)(in_day / 1000 % 60),
                    (int)(in_day % 1000));
@@ -75,7 +75,7 @@ const char *stamp_clock(char buf[STAMP_TEXT], int64_t ms, int64_t now_ms)
     int mo, d;
 
     if (!split(ms, &y, &mo, &d, &in_day))
-        return strcpy(buf, "?");
+        return memcpy(buf, "?", 2);
     if (away < INT64_C(20) * 3600000)
         (void)snprintf(buf, STAMP_TEXT, "%02d:%02d:%02dZ", (int)(in_day / 3600000),
                        (int)(in_day / 60000 % 60), (int)(in_day / 1000 % 60));

@@ -171,7 +171,7 @@ const struct cfg_key cfg_keys[] = {
 /* --- for issues to come: known, so that a file written for them stays valid --------- */
 #define LATER(section, name, like, text)                        \
     {                                                           \
-        section, name, CFG_LATER, .typical = like, .help = text \
+        section, name, CFG_LATER, .typical = (like), .help = (text) \
     }
     LATER("entra", "tenant", "00000000-0000-0000-0000-000000000000", "The tenant."),
     LATER("entra", "client_id", "00000000-0000-0000-0000-000000000000", "cordon's application."),

@@ -90,7 +90,7 @@ struct evlog_result {
                                * not said to be a success */
     bool commit_unseen;       /* Samba: a proof whose commit line was not seen in time */
     bool other_connection;    /* a proof came from another address than `remote`... */
-    char other_remote[64];    /* ...namely this */
+    const char *other_remote; /* ...namely this; "" none */
     bool lost;                /* events since the mark had already left the ring, or a gap in the
                                * log lies since then: absence proves nothing */
 };

@@ -473,7 +473,7 @@ static int take_line(struct evlog_samba *s, const char *line, size_t n, const st
         return -1;
     type = json_str(j, "type");
     body = type == NULL ? NULL : json_get(j, type);
-    if (!json_is_object(body))
+    if (type == NULL || !json_is_object(body))
         return err_set(e, ERR_INVALID, 0, "JSON, but no Samba audit line");
     if (strcmp(type, "dsdbChange") == 0)
         return on_change(s, j, body, pos, now_ms, e);

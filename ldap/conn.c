@@ -201,7 +201,7 @@ static int connect_host(struct opening *o, struct err *e)
 /* Our end as Samba writes it: "ipv4:10.77.0.100:49008". */
 static void note_local(struct opening *o)
 {
-    struct sockaddr_storage ss;
+    struct sockaddr_storage ss = {0};
     socklen_t len = sizeof(ss);
     char ip[INET6_ADDRSTRLEN];
 
@@ -662,6 +662,7 @@ static void search_report(struct ad_op *op, const struct err *e)
 static void op_finish(struct ad_op *op, const struct err *e)
 {
     list_remove(op->state == OP_SENT ? &op->conn->sent : &op->conn->waiting, op);
+    assert(op->search_cb != NULL || op->modify_cb != NULL);
     if (op->search_cb != NULL)
         search_report(op, e);
     else

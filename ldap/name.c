@@ -183,6 +183,7 @@ static bool begins_as_dn(const char *s)
 
 static bool is_dc(const struct berval *attr)
 {
+    assert(attr != NULL);
     return (attr->bv_len == 2 && begins(attr->bv_val, "DC")) ||
            (attr->bv_len == 26 && memcmp(attr->bv_val, "0.9.2342.19200300.100.1.25", 26) == 0);
 }
