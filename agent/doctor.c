@@ -34,7 +34,7 @@
 #define TICKET_WARN_MS (INT64_C(15) * 60 * 1000)
 #define QUIET_WARN_MS (INT64_C(24) * 3600 * 1000)
 
-/* --- telling ------------------------------------------------------------------------------- */
+/* --- telling --------------------------------------------------------------------------------- */
 
 void doctor_say(struct doctor *d, const char *name, const char *target, enum health h,
                 const char *mend, const char *fmt, ...)
@@ -77,8 +77,7 @@ void doctor_say(struct doctor *d, const char *name, const char *target, enum hea
     text_done(&t);
 }
 
-/* --- configuration, krb5.conf ------------------------------------------------------------------
- */
+/* --- configuration, krb5.conf ---------------------------------------------------------------- */
 
 static void check_config(struct doctor *d)
 {
@@ -161,8 +160,7 @@ static void check_krb5(struct doctor *d)
     doctor_done(d);
 }
 
-/* --- who we are
- * ------------------------------------------------------------------------------------ */
+/* --- who we are ------------------------------------------------------------------------------ */
 
 static void say_ticket(struct doctor *d, const char *name, const struct ad_cred *cred,
                        const char *what)
@@ -246,8 +244,7 @@ static void check_ticket(struct doctor *d)
     doctor_done(d);
 }
 
-/* --- lists, rights
- * ----------------------------------------------------------------------------------------- */
+/* --- lists, rights --------------------------------------------------------------------------- */
 
 static void on_policy(void *arg, struct policy *p, const struct err *e)
 {
@@ -299,9 +296,7 @@ static void check_rights(struct doctor *d)
     }
 }
 
-/* --- events
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- events ---------------------------------------------------------------------------------- */
 
 static void say_log(struct doctor *d, const struct watch_health *h)
 {
@@ -382,9 +377,7 @@ static void check_events(struct doctor *d)
     }
 }
 
-/* --- ledger
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- ledger ---------------------------------------------------------------------------------- */
 
 static void check_ledger(struct doctor *d)
 {
@@ -417,9 +410,7 @@ static void check_ledger(struct doctor *d)
     doctor_done(d);
 }
 
-/* --- in order
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- in order -------------------------------------------------------------------------------- */
 
 static void (*const checks[])(struct doctor *d) = {
     check_config,     check_krb5,  check_keytab, check_ticket, doctor_check_dns,

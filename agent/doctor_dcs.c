@@ -21,8 +21,7 @@
 #define DC_EXTRA_MS 2000  /* for the three questions after the bind */
 #define KDC_WAIT_MS 30000 /* for the agent's ticket, where the KDC asked first hangs */
 
-/* --- DNS
- * ---------------------------------------------------------------------------------------------- */
+/* --- DNS ------------------------------------------------------------------------------------- */
 
 struct names { /* owned by the job until names_done */
     struct doctor *d;
@@ -141,8 +140,7 @@ void doctor_check_dns(struct doctor *d)
     }
 }
 
-/* --- the DCs
- * --------------------------------------------------------------------------------------------- */
+/* --- the DCs --------------------------------------------------------------------------------- */
 
 static void say_dc(struct doctor *d, const struct ad_dc *dc)
 {
