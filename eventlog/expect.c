@@ -32,19 +32,26 @@ struct key {
     uint32_t hash;
 };
 
+struct dn {
+    struct dn *next;
+    struct key key;
+    char text[]; /* as of evlog_dn_key */
+};
+
 struct evlog_expect {
     struct evlog_set *set;
-    struct evlog_spec spec; /* its strings are ours, in `strings` */
+    struct evlog_want want[EVLOG_WANTS], opposite[EVLOG_WANTS];
+    const char *target_sid, *actor_sid, *dc, *remote; /* "" for none; in `strings` */
     char *strings;
+    uint64_t logon_id, grace_ms;
+    int64_t not_before_ms;
     struct evlog_since since;
     uint32_t source; /* id; 0: any */
     evlog_expect_cb cb;
     void *arg;
 
     struct key sid;
-    struct key dn[EVLOG_DNS];
-    char *dn_key[EVLOG_DNS];
-    unsigned dn_count;
+    struct dn *dns; /* at most EVLOG_DNS */
 
     struct loop_timer *deadline, *grace;
     bool settled, canceled, grace_over, late, due;
@@ -52,6 +59,9 @@ struct evlog_expect {
     struct evlog_expect *due_prev, *due_next;
     struct evlog_result r; /* owns the events in it */
 };
+
+/* Thousands wait at once: with its strings and its timer one takes less than 1 KiB. */
+_Static_assert(sizeof(struct evlog_expect) <= 528, "an expectation is small");
 
 struct evlog_set {
     struct evlog_watcher *watcher;
@@ -236,9 +246,10 @@ static void free_expect(struct evlog_expect *x)
     struct evlog_set *set = x->set;
 
     take_out(set, &x->sid);
-    for (unsigned i = 0; i < x->dn_count; i++) {
-        take_out(set, &x->dn[i]);
-        free(x->dn_key[i]);
+    for (struct dn *d = x->dns, *next; d != NULL; d = next) {
+        next = d->next;
+        take_out(set, &d->key);
+        free(d);
     }
     if (x->due) {
         *(x->due_prev == NULL ? &set->due_first : &x->due_prev->due_next) = x->due_next;
@@ -315,8 +326,8 @@ static void on_deadline(void *arg)
 /* A 4738 that is proof itself comes alone. */
 static bool has_second(const struct evlog_expect *x)
 {
-    for (size_t i = 0; i < EVLOG_WANTS && x->spec.want[i].id != 0; i++)
-        if (x->spec.want[i].id != EVLOG_CHANGED)
+    for (size_t i = 0; i < EVLOG_WANTS && x->want[i].id != 0; i++)
+        if (x->want[i].id != EVLOG_CHANGED)
             return true;
     return false;
 }
@@ -325,13 +336,12 @@ static void progress(struct evlog_expect *x)
 {
     if (x->due || !x->settled || x->r.found < x->r.needed)
         return;
-    if (x->spec.grace_ms == 0 || x->r.second != NULL || x->grace_over || !has_second(x)) {
+    if (x->grace_ms == 0 || x->r.second != NULL || x->grace_over || !has_second(x)) {
         make_due(x);
         return;
     }
     if (x->grace == NULL)
-        x->grace =
-            loop_timer_start(evlog_watcher_loop(x->set->watcher), x->spec.grace_ms, on_grace, x);
+        x->grace = loop_timer_start(evlog_watcher_loop(x->set->watcher), x->grace_ms, on_grace, x);
     if (x->grace == NULL)
         make_due(x);
 }
@@ -361,8 +371,8 @@ static void run_due(void *arg)
         *(x->due_next == NULL ? &set->due_last : &x->due_next->due_prev) = NULL;
         x->due = false;
         take_out(set, &x->sid);
-        for (unsigned i = 0; i < x->dn_count; i++)
-            take_out(set, &x->dn[i]);
+        for (struct dn *d = x->dns; d != NULL; d = d->next)
+            take_out(set, &d->key);
         x->cb(x->arg, &x->r);
         free_expect(x);
     }
@@ -403,6 +413,7 @@ static bool same_event(const struct evlog_event *a, const struct evlog_event *b)
 static void on_proof(struct evlog_expect *x, const struct evlog_event *ev)
 {
     const char *remote = bare_address(ev->remote);
+    const struct evlog_event *kept = NULL;
 
     for (unsigned i = 0; i < x->r.proof_count; i++)
         if (same_event(x->r.proof[i], ev))
@@ -415,7 +426,8 @@ static void on_proof(struct evlog_expect *x, const struct evlog_event *ev)
     /* It must be kept to be told from its own copy; without memory it is not counted. */
     if (x->r.proof_count < EVLOG_KEPT) {
         keep(&x->r.proof[x->r.proof_count], ev);
-        if (x->r.proof[x->r.proof_count] == NULL)
+        kept = x->r.proof[x->r.proof_count];
+        if (kept == NULL)
             return;
         x->r.proof_count++;
     }
@@ -429,10 +441,10 @@ static void on_proof(struct evlog_expect *x, const struct evlog_event *ev)
     }
     if (ev->commit == EVLOG_COMMIT_UNSEEN)
         x->r.commit_unseen = true;
-    if (x->spec.remote != NULL && remote[0] != '\0' && strcmp(x->spec.remote, remote) != 0) {
+    if (x->remote[0] != '\0' && remote[0] != '\0' && strcmp(x->remote, remote) != 0) {
         x->r.other_connection = true;
-        if (x->r.other_remote[0] == '\0' && strlen(remote) < sizeof(x->r.other_remote))
-            memcpy(x->r.other_remote, remote, strlen(remote) + 1);
+        if (x->r.other_remote[0] == '\0' && kept != NULL)
+            x->r.other_remote = bare_address(kept->remote);
     }
 }
 
@@ -440,9 +452,9 @@ static bool is_target(const struct evlog_expect *x, const struct evlog_event *ev
                       const char *dn_key)
 {
     if (ev->target.sid[0] != '\0')
-        return x->spec.target_sid != NULL && evlog_same_sid(ev->target.sid, x->spec.target_sid);
-    for (unsigned i = 0; i < x->dn_count; i++)
-        if (strcmp(x->dn_key[i], dn_key) == 0)
+        return evlog_same_sid(ev->target.sid, x->target_sid);
+    for (const struct dn *d = x->dns; d != NULL; d = d->next)
+        if (strcmp(d->text, dn_key) == 0)
             return true;
     return false;
 }
@@ -455,18 +467,18 @@ static void consider(struct evlog_expect *x, const struct evlog_event *ev,
 
     if ((x->source != 0 && x->source != source) || !evlog_since_covers(&x->since, pos) ||
         !is_target(x, ev, dn_key) ||
-        (x->spec.not_before_ms != 0 && ev->has_time && ev->time_ms < x->spec.not_before_ms))
+        (x->not_before_ms != 0 && ev->has_time && ev->time_ms < x->not_before_ms))
         return;
-    wanted = fits_any(x->spec.want, ev);
-    undone = fits_any(x->spec.opposite, ev);
-    ours = evlog_same_sid(ev->actor.sid, x->spec.actor_sid) &&
-           (x->spec.logon_id == 0 || !ev->has_logon_id || x->spec.logon_id == ev->logon_id);
-    here = evlog_same_host(ev->computer, x->spec.dc);
+    wanted = fits_any(x->want, ev);
+    undone = fits_any(x->opposite, ev);
+    ours = evlog_same_sid(ev->actor.sid, x->actor_sid) &&
+           (x->logon_id == 0 || !ev->has_logon_id || x->logon_id == ev->logon_id);
+    here = evlog_same_host(ev->computer, x->dc);
     genuine = ev->kind == EVLOG_SAMBA || (text_eq_nocase(ev->channel, EVLOG_CHANNEL) &&
                                           text_eq_nocase(ev->provider, EVLOG_PROVIDER));
 
     if (ev->outcome == EVLOG_FAILURE) {
-        if (ours && here && (wanted || names_id(x->spec.want, ev->id))) {
+        if (ours && here && (wanted || names_id(x->want, ev->id))) {
             x->r.failure_count++;
             keep(&x->r.failure, ev);
         }
@@ -570,7 +582,7 @@ static const char *or_empty(const char *s)
 /* The strings of the spec in one block of ours. */
 static int copy_strings(struct evlog_expect *x, const struct evlog_spec *spec, struct err *e)
 {
-    const char **to[] = {&x->spec.target_sid, &x->spec.actor_sid, &x->spec.dc, &x->spec.remote};
+    const char **to[] = {&x->target_sid, &x->actor_sid, &x->dc, &x->remote};
     const char *from[] = {or_empty(spec->target_sid), spec->actor_sid, spec->dc,
                           bare_address(or_empty(spec->remote))};
     size_t need = 0;
@@ -584,13 +596,9 @@ static int copy_strings(struct evlog_expect *x, const struct evlog_spec *spec, s
     for (size_t i = 0; i < ARRAY_LEN(from); i++) {
         size_t n = strlen(from[i]) + 1;
 
-        memcpy(s, from[i], n);
-        *to[i] = n > 1 ? s : NULL;
+        *to[i] = memcpy(s, from[i], n);
         s += n;
     }
-    x->spec.target_dn = NULL;
-    x->spec.mark = NULL;
-    x->spec.source = NULL;
     return 0;
 }
 
@@ -608,7 +616,12 @@ int evlog_expect_start(struct evlog_watcher *w, const struct evlog_spec *spec, e
     if (x == NULL)
         return err_set(e, ERR_NOMEM, 0, "expectation");
     x->set = evlog_watcher_set(w);
-    x->spec = *spec;
+    memcpy(x->want, spec->want, sizeof(x->want));
+    memcpy(x->opposite, spec->opposite, sizeof(x->opposite));
+    x->logon_id = spec->logon_id;
+    x->grace_ms = spec->grace_ms;
+    x->not_before_ms = spec->not_before_ms;
+    x->r.other_remote = "";
     x->cb = cb;
     x->arg = arg;
     x->source = spec->source == NULL ? 0 : spec->source->id;
@@ -618,7 +631,7 @@ int evlog_expect_start(struct evlog_watcher *w, const struct evlog_spec *spec, e
         (marked && evlog_source_since(spec->source, spec->mark, &x->since, e) < 0))
         goto fail;
     if (has_sid)
-        put(x->set, &x->sid, x, hash_of(x->spec.target_sid));
+        put(x->set, &x->sid, x, hash_of(x->target_sid));
     if (has_dn && evlog_expect_add_dn(x, spec->target_dn, e) < 0)
         goto fail;
     if (has_sid)
@@ -646,31 +659,26 @@ void evlog_expect_settle(struct evlog_expect *x, uint64_t within_ms)
 
 int evlog_expect_add_dn(struct evlog_expect *x, const char *dn, struct err *e)
 {
-    struct text key = TEXT_INIT(KEY_MAX);
-    char *s;
+    CLEANUP(text_done) struct text key = TEXT_INIT(KEY_MAX);
+    unsigned count = 0;
+    struct dn *d;
 
     evlog_dn_key(dn, &key);
-    if (text_check(&key, "a DN", e) < 0) {
-        text_done(&key);
+    if (text_check(&key, "a DN", e) < 0)
         return -1;
-    }
-    for (unsigned i = 0; i < x->dn_count; i++) {
-        if (strcmp(x->dn_key[i], key.s) == 0) {
-            text_done(&key);
+    for (d = x->dns; d != NULL; d = d->next, count++)
+        if (strcmp(d->text, key.s) == 0)
             return 0;
-        }
-    }
-    if (x->dn_count == EVLOG_DNS) {
-        text_done(&key);
+    if (count == EVLOG_DNS)
         return err_set(e, ERR_TOOBIG, 0, "more than %d DNs of one target", EVLOG_DNS);
-    }
-    s = text_take(&key);
-    if (s == NULL)
+    d = calloc(1, sizeof(*d) + key.len + 1);
+    if (d == NULL)
         return err_set(e, ERR_NOMEM, 0, "a DN");
-    x->dn_key[x->dn_count] = s;
-    put(x->set, &x->dn[x->dn_count], x, hash_of(s));
-    x->dn_count++;
-    look_back(x, x->dn[x->dn_count - 1].hash);
+    memcpy(d->text, key.s, key.len + 1);
+    d->next = x->dns;
+    x->dns = d;
+    put(x->set, &d->key, x, hash_of(d->text));
+    look_back(x, d->key.hash);
     return 0;
 }
 

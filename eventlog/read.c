@@ -47,6 +47,7 @@ struct evlog_read {
     bool too_big;    /* this piece is being skipped */
     bool line_start; /* nothing on this line yet */
     bool in_cdata, in_comment;
+    bool indent; /* a LINE of blanks so far */
 };
 
 static void on_samba_event(void *arg, const struct evlog_event *ev, const struct evlog_pos *pos);
@@ -286,6 +287,7 @@ static void take(struct evlog_read *r, char c)
     switch (r->state) {
     case BETWEEN:
         if (c == ' ' && r->line_start) {
+            r->indent = true;
             begin(r, LINE, c); /* perhaps the rest of a line of Samba's: the blanks tell */
         } else if (c == '<') {
             begin(r, TAG, c);
@@ -293,6 +295,7 @@ static void take(struct evlog_read *r, char c)
             begin(r, JSON, c);
             r->depth = 1;
         } else if (strchr(" \t\r\n,[]", c) == NULL || c == '\0') {
+            r->indent = false;
             begin(r, LINE, c);
         }
         break;
@@ -309,21 +312,19 @@ static void take(struct evlog_read *r, char c)
     case JSON:
         take_json(r, c);
         break;
-    case LINE: {
-        /* Indented: what follows decides. */
-        bool indent = !r->too_big && r->piece.len > 0 && is_blank(r->piece.s, r->piece.len);
-
+    case LINE:
         if (c == '\n') {
             end_piece(r, true);
-        } else if (indent && (c == '<' || c == '{')) {
+        } else if (r->indent && (c == '<' || c == '{') && !evlog_samba_waits(r->samba, 0)) {
+            /* Indented, and not the rest of a line of Samba's, which may begin with anything. */
             text_clear(&r->piece);
             begin(r, c == '<' ? TAG : JSON, c);
             r->depth = c == '{' ? 1 : 0;
         } else {
+            r->indent = r->indent && (c == ' ' || c == '\t');
             add(r, c);
         }
         break;
-    }
     }
     if (c == '\n') {
         r->line++;

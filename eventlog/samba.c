@@ -497,6 +497,11 @@ bool evlog_samba_is(const char *line, size_t n)
     return n >= sizeof(begin) - 1 && memcmp(line, begin, sizeof(begin) - 1) == 0;
 }
 
+bool evlog_samba_waits(const struct evlog_samba *s, uint32_t file)
+{
+    return s->pieces[file % EVLOG_FILES].text.len > 0;
+}
+
 int evlog_samba_line(struct evlog_samba *s, const char *line, size_t n, const struct evlog_pos *pos,
                      uint64_t now_ms, struct err *e)
 {

@@ -45,6 +45,8 @@ bool evlog_samba_is(const char *line, size_t n);
  * one). Events come from inside. ERR_INVALID, ERR_TOOBIG, ERR_NOMEM: this line is lost. */
 int evlog_samba_line(struct evlog_samba *s, const char *line, size_t n, const struct evlog_pos *pos,
                      uint64_t now_ms, struct err *e);
+/* Is the rest of a cut line of that file still to come? */
+bool evlog_samba_waits(const struct evlog_samba *s, uint32_t file);
 /* Deliver what has waited long enough. Returns the milliseconds until the next will have; 0:
  * nothing waits. */
 uint64_t evlog_samba_due(struct evlog_samba *s, uint64_t now_ms);

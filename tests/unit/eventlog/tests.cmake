@@ -1,3 +1,5 @@
 cordon_test(eventlog event cordon_eventlog)
 cordon_test(eventlog samba cordon_eventlog)
 cordon_test(eventlog tail cordon_eventlog)
+cordon_test(eventlog expect cordon_eventlog)
+cordon_test(eventlog read cordon_eventlog)
