@@ -159,12 +159,14 @@ static int add_from(struct accounts *a, const char *path, struct err *e)
         text_done(&t);
         return -1;
     }
-    const char *s = t.s, *end = t.s + t.len;
+    const char *s = t.s, *end;
+
+    assert(s != NULL); /* text.h */
+    end = s + t.len;
 
     if (t.len >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0)
         s += 3;
     rc = 0;
-    assert(s != NULL); /* text.h */
     while (s < end && rc == 0) {
         const char *nl = memchr(s, '\n', (size_t)(end - s));
         size_t n = (size_t)((nl != NULL ? nl : end) - s);
@@ -494,6 +496,11 @@ static int carry_out(struct args *a, const char *resume_id)
     o.domain = cmd_domain(cfg, a->domain, &e);
     if (o.domain == NULL) {
         code = cmd_fail(a->command, cmd_exit_for(&e), "%s", e.msg);
+        goto out;
+    }
+    /* K1, K2: a name as in the SPN, of this domain. */
+    if (a->dc != NULL && cmd_check_dc(a->dc, o.domain, &e) < 0) {
+        code = cmd_fail(a->command, EXIT_USAGE, "%s", e.msg);
         goto out;
     }
     if (loop_new(&d.loop, &e) < 0 || report_new(stdout, a->json, total(&d), &d.report, &e) < 0) {

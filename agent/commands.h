@@ -38,6 +38,8 @@ int cmd_load(struct cfg **ret_cfg);
 int cmd_state_dir(char *buf, size_t size, struct err *e);
 /* The domain for `wanted` (NULL: the first configured). */
 const struct cfg_domain *cmd_domain(const struct cfg *cfg, const char *wanted, struct err *e);
+/* --dc HOST: a DNS name (no address) that is listed in the configuration or ends in the domain. */
+int cmd_check_dc(const char *host, const struct cfg_domain *domain, struct err *e);
 /* "cordon disable: text" on stderr; returns code. */
 int cmd_fail(const char *command, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The exit code for an error outside of any case. */

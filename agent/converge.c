@@ -19,6 +19,7 @@
 
 #define ROUND_FIRST_MS 200
 #define ROUND_LAST_MS 1000
+#define LIST_MS 2
 
 struct view {
     struct converge *c;
@@ -41,7 +42,7 @@ struct converge {
     bool disabled_wanted, enabled_wanted, expired_wanted;
     struct view *views;
     size_t count, asked;
-    bool ended;
+    bool listed;
 };
 
 static void round_start(void *arg);
@@ -84,12 +85,9 @@ int converge_start(struct casefile *cf, void (*done)(struct casefile *cf, const 
                    struct err *e)
 {
     struct converge *c = calloc(1, sizeof(*c));
-    size_t n = ad_dcs_count(cf->w->dcs);
 
-    if (c == NULL || (c->views = calloc(n, sizeof(*c->views))) == NULL) {
-        free(c);
+    if (c == NULL)
         return err_set(e, ERR_NOMEM, 0, "converge");
-    }
     c->cf = cf;
     c->done = done;
     c->wait = ROUND_FIRST_MS;
@@ -110,13 +108,31 @@ int converge_start(struct casefile *cf, void (*done)(struct casefile *cf, const 
         if (x->kind == &effect_enable)
             c->enabled_wanted = !cf->options.undo || cf->options.undo_disabled;
     }
+    cf->converge = c;
+    c->timer = loop_timer_start(cf->w->loop, 0, round_start, c);
+    if (c->timer == NULL) {
+        converge_free(cf);
+        return err_set(e, ERR_NOMEM, 0, "converge");
+    }
+    return 0;
+}
+
+/* Every writable DC that is known by now. */
+static int take_list(struct converge *c)
+{
+    struct casefile *cf = c->cf;
+    size_t n = ad_dcs_count(cf->w->dcs);
+
+    c->views = calloc(n, sizeof(*c->views));
+    if (c->views == NULL)
+        return -1;
+    c->listed = true;
     for (size_t i = 0; i < n; i++) {
         struct ad_dc *dc = ad_dcs_at(cf->w->dcs, i);
 
         if (dc->state != AD_DC_UNFIT)
             c->views[c->count++] = (struct view){.c = c, .dc = dc};
     }
-    cf->converge = c;
     /* One DC, and a moment ago it told us all: no need to ask again. */
     if (c->count == 1 && cf->plan->count == 1) {
         for (size_t i = 0; i < cf->effect_count; i++) {
@@ -128,11 +144,6 @@ int converge_start(struct casefile *cf, void (*done)(struct casefile *cf, const 
                      true, true);
         }
     }
-    c->timer = loop_timer_start(cf->w->loop, 0, round_start, c);
-    if (c->timer == NULL) {
-        converge_free(cf);
-        return err_set(e, ERR_NOMEM, 0, "converge");
-    }
     return 0;
 }
 
@@ -142,6 +153,18 @@ static void round_start(void *arg)
     struct err e;
 
     c->timer = NULL;
+    /* Whom to ask? The directory itself is being asked for the list of DCs. */
+    if (!c->listed && ad_dcs_known(c->cf->w->dcs) == AD_DCS_ASKING &&
+        loop_now(c->cf->w->loop) < c->deadline && !c->cf->w->interrupted) {
+        c->timer = loop_timer_start(c->cf->w->loop, LIST_MS, round_start, c);
+        if (c->timer != NULL)
+            return;
+    }
+    if (!c->listed && take_list(c) < 0) {
+        c->listed = true;
+        weigh(c);
+        return;
+    }
     if (c->count == 1 && c->views[0].known) {
         weigh(c);
         return;
@@ -185,7 +208,6 @@ static void end(struct converge *c, enum outcome how, enum proof proof)
     struct casefile *cf = c->cf;
     struct step s = c->step;
 
-    c->ended = true;
     s.outcome = how;
     s.proof = proof;
     s.ended_us = loop_now_us(cf->w->loop);
@@ -219,7 +241,9 @@ static void weigh(struct converge *c)
             first = v;
         same += alike(c, first, v);
     }
-    if (known == c->count && so == known && same == known) {
+    bool all_listed = ad_dcs_known(cf->w->dcs) == AD_DCS_ALL;
+
+    if (known > 0 && known == c->count && so == known && same == known && all_listed) {
         text_addf(&t, "%zu of %zu DC%s", known, c->count, c->count == 1 ? "" : "s");
         (void)snprintf(c->step.detail, sizeof(c->step.detail), "%s", t.s);
         text_done(&t);
@@ -227,7 +251,8 @@ static void weigh(struct converge *c)
         return;
     }
     /* Another round, unless time is up, or all that is missing is DCs that are down. */
-    bool hopeless = down > 0 && coming == 0 && known > 0 && so == known && same == known;
+    bool hopeless = (down == 0 ? !all_listed : coming == 0) && known > 0 && so == known &&
+                    same == known;
 
     if (!hopeless && (stamps || known == 0) && loop_now(cf->w->loop) < c->deadline &&
         !cf->w->interrupted) {
@@ -243,6 +268,8 @@ static void weigh(struct converge *c)
         text_add(&t, "; replPropertyMetaData may not be read, so versions cannot be compared");
     else if (same < known)
         text_add(&t, "; replication has not brought all to one version yet");
+    if (!all_listed)
+        text_add(&t, "; the directory's list of DCs could not be read in full, so there may be others");
     for (size_t i = 0; i < c->count; i++) {
         const struct view *v = &c->views[i];
 

@@ -34,7 +34,7 @@ static int ask(sqlite3 *db, const char *sql, int64_t with, int64_t otherwise, in
 /* The last record that may go. */
 static int find_border(struct ledger *l, int64_t before_ms, int64_t *ret_last, struct err *e)
 {
-    int64_t none = l->chain.at.count + 1, young, open;
+    int64_t none = l->chain.at.count + 1, young = 0, open = 0;
 
     /* In the order of the chain, not of the clock, which may have been set back. */
     if (ask(l->db, "SELECT seq FROM record WHERE time_ms >= ?1 ORDER BY seq LIMIT 1", before_ms,

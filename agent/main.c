@@ -24,6 +24,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "config/value.h"
 #include "ldap/conn.h"
 #include "ldap/cred.h"
 
@@ -177,8 +178,12 @@ int cmd_fail(const char *command, int code, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
+    struct text safe = TEXT_INIT(16 * 1024);
+
+    text_safe(&safe, line); /* it may quote what was typed (O1) */
     (void)fprintf(stderr, "cordon%s%s: %s\n", command != NULL ? " " : "", command != NULL ? command : "",
-                  line);
+                  safe.s);
+    text_done(&safe);
     return code;
 }
 
@@ -228,6 +233,8 @@ static int set_up_kerberos(const struct cfg *cfg, struct err *e)
         if (file_check_trusted(path, FILE_PRIVATE, e) < 0)
             return err_wrap(e, "KRB5_CLIENT_KTNAME");
     }
+    if (ad_cred_only_gssapi(e) < 0)
+        return -1;
     return ad_cred_profile(realms, n, base, KDC_PROBE_MS, e);
 }
 
@@ -293,6 +300,26 @@ const struct cfg_domain *cmd_domain(const struct cfg *cfg, const char *wanted, s
                   wanted == NULL ? "%s names no domain" : "no [domain/%s] in the configuration",
                   wanted == NULL ? cmd_config_path() : wanted);
     return NULL;
+}
+
+int cmd_check_dc(const char *host, const struct cfg_domain *domain, struct err *e)
+{
+    char name[256], suffix[300], shown[TEXT_SHOWN];
+
+    if (strlen(host) >= sizeof(name))
+        return err_set(e, ERR_USAGE, 0, "--dc: over %zu bytes", sizeof(name) - 1);
+    memcpy(name, host, strlen(host) + 1);
+    if (cfg_host_check(name, "--dc", e) < 0)
+        return -1;
+    for (size_t i = 0; i < domain->dcs.count; i++) {
+        if (text_eq_nocase(domain->dcs.items[i], name))
+            return 0;
+    }
+    (void)snprintf(suffix, sizeof(suffix), ".%s", domain->name);
+    if (!text_ends_nocase(name, suffix))
+        return err_set(e, ERR_USAGE, 0, "--dc: '%s' is no DC of %s: give its full name",
+                       text_shown(shown, name), domain->name);
+    return 0;
 }
 
 void cmd_help(const char *name)

@@ -21,7 +21,7 @@ struct failure {
 struct report {
     FILE *out;
     bool json, colour, terminal, broken;
-    size_t accounts, told, shown_headers;
+    size_t accounts, told, planned;
     const struct casefile *headed; /* whose header line was written last */
     size_t counts[VERDICT_UNKNOWN + 1];
     int exit;
@@ -215,6 +215,8 @@ void report_verdict_json(const struct casefile *cf, struct json_out *o)
     json_out_time(o, "started", cf->started_ms);
     json_out_time(o, "ended", now);
     json_out_str(o, "requester", cf->requester);
+    if (cf->dry_run)
+        json_out_bool(o, "dry_run", true);
     json_out_end_object(o);
 }
 
@@ -250,7 +252,7 @@ static void progress(struct report *r)
     if (r->json || r->accounts < 2 || !r->terminal)
         return;
     (void)fprintf(r->out, "\r\033[K%zu of %zu: %zu done, %zu not", r->told, r->accounts,
-                  r->counts[VERDICT_DONE], r->told - r->counts[VERDICT_DONE]);
+                  r->counts[VERDICT_DONE], r->told - r->planned - r->counts[VERDICT_DONE]);
     (void)fflush(r->out);
 }
 
@@ -329,7 +331,7 @@ void report_plan(struct report *r, const struct casefile *cf)
     struct json_out o;
 
     r->told++;
-    r->counts[VERDICT_DONE]++;
+    r->planned++;
     if (!r->json) {
         if (r->accounts == 1) {
             text_add(&t, "dry run: nothing was changed");
@@ -396,7 +398,7 @@ void report_never(struct report *r, const char *account, enum action a, enum ver
 void report_summary(struct report *r)
 {
     struct text t = TEXT_INIT(4096);
-    bool first = true;
+    bool first = r->planned == 0;
 
     if (r->json || r->accounts < 2) {
         text_done(&t);
@@ -405,6 +407,8 @@ void report_summary(struct report *r)
     if (r->terminal)
         out(r, "\r\033[K");
     text_addf(&t, "%zu account%s: ", r->told, r->told == 1 ? "" : "s");
+    if (r->planned > 0)
+        text_addf(&t, "%zu would be changed (dry run)", r->planned);
     for (size_t v = 0; v <= VERDICT_UNKNOWN; v++) {
         if (r->counts[v] == 0)
             continue;

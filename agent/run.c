@@ -80,7 +80,9 @@ int run_case_start(struct world *w, const struct request *r, void (*done)(void *
     cf->prior_count = r->prior_count;
     if (cf->typed == NULL)
         goto nomem;
-    if (r->case_id != NULL) {
+    if (r->dry_run) {
+        cf->id[0] = '\0'; /* nothing is recorded, so there is nothing to look up */
+    } else if (r->case_id != NULL) {
         (void)snprintf(cf->id, sizeof(cf->id), "%s", r->case_id);
         cf->recorded = true;
     } else if (id_ulid(cf->id, cf->started_ms, e) < 0) {
@@ -959,6 +961,8 @@ static void on_recorded(void *arg, const struct err *e)
     if (e != NULL) {
         log_error("case=%s the verdict is not on disk: %s", cf->id, e->msg);
         add_detail(cf, "this verdict could not be written to the ledger");
+        if (cf->verdict == VERDICT_DONE) /* nobody could look it up later */
+            cf->verdict = VERDICT_UNCONFIRMED;
     }
     tell_verdict(cf);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -372,13 +373,32 @@ static void why_not(const struct watch_expect *x, const struct evlog_result *r, 
                        x->dc);
 }
 
+/* What anybody may write to is no witness (F1, rule 5). */
+static const char *anybody_writes(const struct log *l)
+{
+    struct stat st;
+
+    for (unsigned i = 0; l != NULL && i < l->count; i++) {
+        if (stat(l->paths[i], &st) == 0 && (st.st_mode & S_IWOTH) != 0)
+            return l->paths[i];
+    }
+    return NULL;
+}
+
 static void on_result(void *arg, const struct evlog_result *r)
 {
     struct watch_expect *x = arg;
     struct watch_result out = {.met = r->end == EVLOG_MET};
     struct text t = TEXT_INIT(1024);
+    const char *open_to_all = anybody_writes(x->log);
+    char shown[TEXT_SHOWN];
 
-    if (out.met) {
+    if (open_to_all != NULL) {
+        out.met = false;
+        (void)snprintf(out.detail, sizeof(out.detail),
+                       "anybody may write to %.120s, so it proves nothing: chmod o-w",
+                       text_shown(shown, open_to_all));
+    } else if (out.met) {
         for (unsigned i = 0; i < r->proof_count; i++)
             add_event(&t, r->proof[i]);
         if (r->second != NULL)

@@ -49,11 +49,13 @@ void log_at(enum log_level level, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
     va_end(ap);
-    /* One event is one line, whatever came in (CRLF can never start a new one). */
-    for (char *p = line; *p != '\0'; p++) {
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            *p = ' ';
-    }
+    /* One event is one line, whatever came in: CRLF can never start a new one, ESC reaches no
+     * terminal (O1). */
+    struct text safe = TEXT_INIT(4 * LINE);
+
+    text_safe(&safe, line);
+    (void)snprintf(line, sizeof(line), "%s", safe.s);
+    text_done(&safe);
 
     (void)pthread_mutex_lock(&lock);
     if (level > shown_level) {

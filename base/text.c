@@ -236,6 +236,27 @@ void text_show(struct text *t, const char *s, size_t n, size_t limit)
     }
 }
 
+void text_safe(struct text *t, const char *s)
+{
+    size_t n = strlen(s);
+    uint32_t c;
+
+    while (n > 0) {
+        size_t len = text_utf8_next(s, n, &c);
+
+        if (len == 0) {
+            text_addf(t, "\\x%02x", (unsigned char)*s);
+            len = 1;
+        } else if (text_is_hidden(c)) {
+            text_addf(t, c < 0x80 ? "\\x%02x" : "\\u{%x}", c);
+        } else {
+            text_addn(t, s, len);
+        }
+        s += len;
+        n -= len;
+    }
+}
+
 const char *text_shownn(char buf[TEXT_SHOWN], const char *s, size_t n)
 {
     struct text t = TEXT_INIT(4096);

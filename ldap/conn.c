@@ -794,7 +794,7 @@ static int op_send(struct ad_op *op, struct err *e)
     if (rc != LDAP_SUCCESS)
         return err_set(e, rc == LDAP_NO_MEMORY ? ERR_NOMEM : ERR_INVALID, rc, "%s: cannot send: %s",
                        c->host, ldap_err2string(rc));
-    failpoint_hit("send");
+    (void)failpoint_hit("send");
     list_remove(&c->waiting, op);
     op->state = OP_SENT;
     list_append(&c->sent, op);

@@ -5,6 +5,7 @@
 #include <krb5/krb5.h>
 #include <netdb.h>
 #include <poll.h>
+#include <sasl/sasl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,31 @@
 #include "base/stamp.h"
 #include "base/text.h"
 
+/* --- plug-ins -------------------------------------------------------------------------------- */
+
+/* Called by libsasl2 for each file that it would load: everything but GSSAPI's plug-in is passed over. */
+static int verify_file(void *context, const char *file, sasl_verify_type_t type)
+{
+    const char *slash = strrchr(file, '/'), *base = slash != NULL ? slash + 1 : file;
+
+    (void)context;
+    if (type == SASL_VRFY_PLUGIN && !text_starts(base, "libgssapiv2."))
+        return SASL_CONTINUE;
+    return SASL_OK;
+}
+
+int ad_cred_only_gssapi(struct err *e)
+{
+    static const sasl_callback_t callbacks[] = {
+        {SASL_CB_VERIFYFILE, (int (*)(void))(void (*)(void))verify_file, NULL},
+        {SASL_CB_LIST_END, NULL, NULL}};
+    int rc = sasl_client_init(callbacks); /* libldap's own call later only counts */
+
+    if (rc != SASL_OK)
+        return err_set(e, ERR_INTERNAL, rc, "libsasl2: %s", sasl_errstring(rc, NULL, NULL));
+    return 0;
+}
+
 /* --- settings -------------------------------------------------------------------------- */
 
 #define PROBES 16
@@ -31,14 +57,17 @@ static int64_t mono_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* Which of the hosts takes a connection on port 88 first? 0 where none does in time: no worse than
- * before. */
+/* Which of the hosts has a KDC that answers first? 0 where none does in time: no worse than before.
+ *
+ * A connection alone says nothing: a hanging process still accepts. A length with the high bit set
+ * must be answered by an error or by closing (RFC 4120 7.2.2), and leaves no trace in any log. */
 static size_t first_kdc(const struct ad_realm *r, unsigned probe_ms)
 {
+    static const unsigned char too_long[4] = {0x80, 0, 0, 0};
     struct pollfd fds[PROBES];
     size_t host_of[PROBES], n = 0, best = 0;
     int64_t deadline = mono_ms() + probe_ms, left;
-    bool found = false;
+    bool found = false, connected = false;
 
     for (size_t i = 0; i < r->host_count && n < PROBES; i++) {
         struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *ai = NULL;
@@ -61,16 +90,21 @@ static size_t first_kdc(const struct ad_realm *r, unsigned probe_ms)
             int failed = 0;
             socklen_t len = sizeof(failed);
 
-            if (fds[k].revents == 0)
+            if (fds[k].fd < 0 || fds[k].revents == 0)
                 continue;
-            if (getsockopt(fds[k].fd, SOL_SOCKET, SO_ERROR, &failed, &len) == 0 && failed == 0 &&
-                (fds[k].revents & POLLOUT) != 0) {
+            if (fds[k].events == POLLIN) { /* an answer, or the end: somebody is at home */
                 best = host_of[k];
                 found = true;
+            } else if (getsockopt(fds[k].fd, SOL_SOCKET, SO_ERROR, &failed, &len) == 0 &&
+                       failed == 0 && (fds[k].revents & POLLOUT) != 0 &&
+                       send(fds[k].fd, too_long, sizeof(too_long), MSG_NOSIGNAL) == 4) {
+                if (!connected)
+                    best = host_of[k]; /* better than one that does not even connect */
+                connected = true;
+                fds[k].events = POLLIN;
             } else {
                 (void)close(fds[k].fd);
                 fds[k].fd = -1; /* poll passes over it */
-                fds[k].revents = 0;
             }
         }
     }

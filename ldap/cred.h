@@ -22,6 +22,9 @@ struct ad_cred {
     int64_t ends_ms;              /* wall clock, when the ticket-granting ticket ends */
 };
 
+/* Only the GSSAPI plug-in of libsasl2 may be loaded (checklist L3). Before the first bind. */
+int ad_cred_only_gssapi(struct err *e);
+
 /* What the Kerberos library is to know of one domain. */
 struct ad_realm {
     const char *domain;        /* DNS name */

@@ -7,6 +7,7 @@
  *   on_ready            bound: three questions in one go
  *   on_rootdse, on_ping, on_head
  *   checked             all three answered: ready, or unfit
+ *   ask_all, on_ntds, on_servers   which DCs are there besides those we were told of?
  *   dc_down             closed; again after a while
  */
 #include "ldap/dcs.h"
@@ -22,6 +23,7 @@
 #include "base/stamp.h"
 #include "base/text.h"
 #include "ldap/locate.h"
+#include "ldap/name.h"
 #include "ldap/netlogon.h"
 #include "ldap/sd.h"
 #include "ldap/value.h"
@@ -29,6 +31,7 @@
 #define RETRY_FIRST_MS 500
 #define RETRY_LAST_MS 60000
 #define RENEW_BEFORE_MS (10 * 60 * 1000)
+#define DCS_ASKED 512 /* NTDS settings objects looked at */
 
 static const struct sm_state dc_states[] = {
     [AD_DC_CONNECTING] = {"connecting", SM_TO(AD_DC_CHECKING) | SM_TO(AD_DC_DOWN)},
@@ -52,6 +55,10 @@ struct ad_dcs {
     struct loop_timer *tell;
     struct ad_dc *dcs[AD_DCS_MAX];
     size_t count;
+    enum ad_dcs_known known;
+    bool asked;
+    char **servers; /* DNs of the server objects of the domain's writable DCs, while asking */
+    size_t server_count;
 };
 
 static void on_cred(void *arg, const struct ad_cred *cred, const struct err *e);
@@ -63,6 +70,9 @@ static void on_rootdse(void *arg, const struct ad_entry *en, size_t n, const str
 static void on_ping(void *arg, const struct ad_entry *en, size_t n, const struct err *e);
 static void on_head(void *arg, const struct ad_entry *en, size_t n, const struct err *e);
 static void on_retry(void *arg);
+static void ask_all(struct ad_dc *dc);
+static void on_ntds(void *arg, const struct ad_entry *en, size_t n, const struct err *e);
+static void on_servers(void *arg, const struct ad_entry *en, size_t n, const struct err *e);
 
 const char *ad_dc_state_word(enum ad_dc_state s)
 {
@@ -77,11 +87,21 @@ static void dc_move(struct ad_dc *dc, enum ad_dc_state next)
     dc->state = next;
 }
 
+static void forget_servers(struct ad_dcs *d)
+{
+    for (size_t i = 0; i < d->server_count; i++)
+        free(d->servers[i]);
+    free(d->servers);
+    d->servers = NULL;
+    d->server_count = 0;
+}
+
 /* The set is freed when its last job has come back. */
 static void maybe_free(struct ad_dcs *d)
 {
     if (!d->closing || d->cred_pending || d->locating || d->tell != NULL)
         return;
+    forget_servers(d);
     for (size_t i = 0; i < d->count; i++) {
         free(d->dcs[i]->tokens);
         free(d->dcs[i]);
@@ -210,9 +230,15 @@ static void on_located(void *arg, const struct ad_locations *locs, const struct 
         d->changed(d->arg, NULL);
         return;
     }
-    for (size_t i = 0; e == NULL && i < locs->count && d->count < d->domain->write_limit; i++) {
-        if (add_dc(d, locs->at[i].host, locs->at[i].port, locs->at[i].in_site, &mine) == NULL)
+    for (size_t i = 0; e == NULL && i < locs->count; i++) {
+        size_t before = d->count;
+        struct ad_dc *dc =
+            add_dc(d, locs->at[i].host, locs->at[i].port, locs->at[i].in_site, &mine);
+
+        if (dc == NULL)
             log_warning("leaving a DC out: %s", mine.msg);
+        else if (d->count > before && before >= d->domain->write_limit)
+            dc->write = false; /* past the limit: only asked, to prove that it has the change */
     }
     d->located = true;
     if (d->has_cred)
@@ -311,6 +337,11 @@ struct ad_dc *ad_dcs_at(struct ad_dcs *d, size_t i)
 const struct ad_cred *ad_dcs_cred(const struct ad_dcs *d)
 {
     return &d->cred;
+}
+
+enum ad_dcs_known ad_dcs_known(const struct ad_dcs *d)
+{
+    return d->known;
 }
 
 const char *ad_dcs_domain(const struct ad_dcs *d)
@@ -477,6 +508,7 @@ static void checked(struct ad_dc *dc, const struct err *e)
         dc->failures = 0;
         dc->why = ERR_NONE;
         dc_move(dc, AD_DC_READY);
+        ask_all(dc);
     }
     dc->dcs->changed(dc->dcs->arg, dc);
 }
@@ -608,4 +640,112 @@ static void on_head(void *arg, const struct ad_entry *en, size_t n, const struct
     dc->has_domain_sid = a != NULL && a->count == 1 &&
                          ad_sid_from_bytes(a->values[0].s, a->values[0].n, &dc->domain_sid) == 0;
     checked(dc, NULL);
+}
+
+/* --- is that all? -------------------------------------------------------------------------- */
+
+static void ask_all(struct ad_dc *dc)
+{
+    static const char *const attrs[] = {"msDS-isRODC", NULL};
+    struct ad_dcs *d = dc->dcs;
+    struct text filter = TEXT_INIT(8192), base = TEXT_INIT(1024);
+    struct err e;
+
+    if (d->asked || dc->config_dn[0] == '\0' || dc->domain_dn[0] == '\0')
+        return;
+    text_add(&filter, "(&(objectClass=nTDSDSA)(msDS-hasMasterNCs=");
+    ad_name_escape(&filter, dc->domain_dn, strlen(dc->domain_dn));
+    text_add(&filter, "))");
+    text_addf(&base, "CN=Sites,%s", dc->config_dn);
+    if (!filter.failed && !base.failed &&
+        ad_search_start(dc->conn,
+                        &(struct ad_search){.base = base.s, .subtree = true, .filter = filter.s,
+                                            .attrs = attrs, .limit = DCS_ASKED},
+                        on_ntds, dc, NULL, &e) == 0)
+        d->asked = true;
+    text_done(&filter);
+    text_done(&base);
+}
+
+static void on_ntds(void *arg, const struct ad_entry *en, size_t n, const struct err *e)
+{
+    static const char *const attrs[] = {"dNSHostName", NULL};
+    struct ad_dc *dc = arg;
+    struct ad_dcs *d = dc->dcs;
+    struct text base = TEXT_INIT(1024);
+    struct err mine;
+    int rc = -1;
+
+    if (d->closing)
+        return;
+    if (e != NULL && (e->code == ERR_UNSENT || e->code == ERR_TIMEOUT)) {
+        d->asked = false; /* the next DC that is ready */
+        return;
+    }
+    d->servers = calloc(n + 1, sizeof(char *));
+    for (size_t i = 0; e == NULL && d->servers != NULL && i < n; i++) {
+        const struct ad_attr *rodc = ad_entry_attr(&en[i], "msDS-isRODC");
+        const char *parent = strchr(en[i].dn, ','); /* "CN=NTDS Settings,<server>" */
+
+        if (parent == NULL || (rodc != NULL && rodc->count == 1 && rodc->values[0].n == 4 &&
+                               memcmp(rodc->values[0].s, "TRUE", 4) == 0))
+            continue;
+        d->servers[d->server_count] = text_dup(parent + 1);
+        if (d->servers[d->server_count] == NULL)
+            break;
+        d->server_count++;
+    }
+    text_addf(&base, "CN=Sites,%s", dc->config_dn);
+    if (e == NULL && d->server_count > 0 && !base.failed)
+        rc = ad_search_start(dc->conn,
+                             &(struct ad_search){.base = base.s, .subtree = true,
+                                                 .filter = "(objectClass=server)", .attrs = attrs,
+                                                 .limit = 2 * DCS_ASKED},
+                             on_servers, dc, NULL, &mine);
+    text_done(&base);
+    if (rc < 0) {
+        d->known = AD_DCS_NOT_ALL;
+        forget_servers(d);
+    }
+}
+
+static void on_servers(void *arg, const struct ad_entry *en, size_t n, const struct err *e)
+{
+    struct ad_dc *dc = arg;
+    struct ad_dcs *d = dc->dcs;
+    size_t matched = 0, before = d->count;
+    char suffix[260], host[256];
+    struct err mine;
+
+    if (d->closing)
+        return;
+    (void)snprintf(suffix, sizeof(suffix), ".%s", d->domain->name);
+    for (size_t i = 0; e == NULL && i < n; i++) {
+        bool ours = false;
+
+        for (size_t k = 0; k < d->server_count; k++)
+            ours = ours || text_eq_nocase(d->servers[k], en[i].dn);
+        copy_dn(host, sizeof(host), &en[i], "dNSHostName");
+        if (!ours)
+            continue;
+        /* K2: a name outside the domain is not bound to; then it is not known to be asked either. */
+        if (host[0] != '\0' && text_ends_nocase(host, suffix)) {
+            size_t was = d->count;
+            struct ad_dc *other = add_dc(d, host, 389, false, &mine);
+
+            if (other == NULL)
+                continue;
+            if (d->count > was) {
+                other->write = false;
+                log_info("%s is a DC too: it is asked, and not written to", host);
+            }
+            matched++;
+        }
+    }
+    d->known = e == NULL && matched == d->server_count ? AD_DCS_ALL : AD_DCS_NOT_ALL;
+    forget_servers(d);
+    for (size_t i = before; i < d->count; i++)
+        dc_connect(d->dcs[i]);
+    if (d->count > before)
+        d->changed(d->arg, NULL);
 }

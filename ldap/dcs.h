@@ -81,6 +81,11 @@ bool ad_dcs_located(const struct ad_dcs *d);
 const struct err *ad_dcs_failed(const struct ad_dcs *d); /* no credentials, no DNS: nothing will come */
 size_t ad_dcs_count(const struct ad_dcs *d);
 struct ad_dc *ad_dcs_at(struct ad_dcs *d, size_t i);
+/* Do we know of every writable DC of the domain? Asked of the directory itself (the NTDS settings
+ * objects below CN=Sites, MS-ADTS 6.1.1.2.2.1.2.1.1) once, at the first DC that is ready: those that
+ * neither the configuration nor DNS named are added, to be read and never written to. */
+enum ad_dcs_known { AD_DCS_ASKING, AD_DCS_ALL, AD_DCS_NOT_ALL };
+enum ad_dcs_known ad_dcs_known(const struct ad_dcs *d);
 /* Whether some DC may still become ready soon (first attempts not over). */
 bool ad_dcs_hopeful(const struct ad_dcs *d);
 const struct ad_cred *ad_dcs_cred(const struct ad_dcs *d);

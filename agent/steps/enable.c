@@ -15,17 +15,20 @@ static bool uac_stands(const struct ad_account *a, const struct options *o)
     for (size_t i = 0; i < o->left_count; i++) {
         const struct undo_left *l = &o->left[i];
 
-        if (!l->has_stamps || !a->has_uac_stamp || ad_stamp_eq(&a->uac_stamp, &l->uac_stamp))
+        /* Without versions nobody can tell: then it is not put back. */
+        if (!l->has_stamps || !a->has_uac_stamp)
+            return false;
+        if (ad_stamp_eq(&a->uac_stamp, &l->uac_stamp))
             return true;
         same_value = same_value || ad_uac_same(a->uac, l->uac_after);
     }
-    return !same_value;
+    return o->left_count > 0 && !same_value;
 }
 
 static bool pwd_stands(const struct ad_account *a, const struct options *o)
 {
     for (size_t i = 0; i < o->left_count; i++) {
-        if (!o->left[i].has_stamps || !a->has_pwd_stamp ||
+        if (o->left[i].has_stamps && a->has_pwd_stamp &&
             ad_stamp_eq(&a->pwd_stamp, &o->left[i].pwd_stamp))
             return true;
     }
@@ -56,9 +59,9 @@ static enum need decide(const struct ad_account *a, const struct options *o, str
         wants_pwd = o->undo_expired && a->has_pwd_last_set && a->pwd_last_set == 0;
         if ((wants_uac && !uac_stands(a, o)) || (wants_pwd && !wants_uac && !pwd_stands(a, o))) {
             (void)err_set(why, ERR_REFUSED, 0,
-                          "changed-since: the account does not stand as the case left it; someone "
-                          "changed it since, so it is theirs to decide (enable without --case "
-                          "clears the flag all the same)");
+                          "changed-since: the account does not stand as the case left it, or its "
+                          "versions cannot be read; someone else may have decided since (enable "
+                          "without --case clears the flag all the same)");
             return NEED_REFUSED;
         }
         if (wants_pwd && pwd_stands(a, o))
