@@ -22,8 +22,8 @@ struct casefile;
 
 /* One step as it is told: to a person, to a script, to the ledger. */
 struct step {
-    const char *name;      /* "disable" */
-    char target[256];      /* DC, or "" */
+    const char *name; /* "disable" */
+    char target[256]; /* DC, or "" */
     enum outcome outcome;
     enum proof proof;
     char detail[512];
@@ -31,7 +31,7 @@ struct step {
 };
 
 enum effect_state {
-    EFFECT_WAITING,  /* for its DC */
+    EFFECT_WAITING, /* for its DC */
     EFFECT_READING,
     EFFECT_INTENT,
     EFFECT_EFFECT,
@@ -43,12 +43,12 @@ enum confirm_state { CONFIRM_NOT_ASKED, CONFIRM_WAITING, CONFIRM_MET, CONFIRM_MI
 
 /* What an earlier run of this case had in hand at this DC (from the ledger). */
 struct prior {
-    bool intended;             /* an intent is on record: it may have been sent */
-    bool ended;                /* and its end, too */
-    struct step step;          /* as recorded, if ended */
+    bool intended;    /* an intent is on record: it may have been sent */
+    bool ended;       /* and its end, too */
+    struct step step; /* as recorded, if ended */
     char mark[192];
     char local[80];
-    uint32_t unicode_version;  /* of unicodePwd before a reset */
+    uint32_t unicode_version; /* of unicodePwd before a reset */
     int64_t intended_ms;
 };
 
@@ -56,28 +56,28 @@ struct prior {
 struct effect {
     struct casefile *cf;
     const struct effect_kind *kind;
-    struct ad_dc *dc;          /* borrowed: lives as long as the set of DCs */
+    struct ad_dc *dc; /* borrowed: lives as long as the set of DCs */
     enum effect_state state;
     struct step step;
     struct ad_edits edits;
-    struct ad_op *op;          /* the one request in flight, or NULL */
+    struct ad_op *op; /* the one request in flight, or NULL */
     struct loop_timer *timer;
     struct ad_account *account; /* as read at this DC, until the change is sent */
     uint32_t before_uac, after_uac;
-    struct ad_stamp before_unicode; /* version 0 where unreadable */
+    struct ad_stamp before_unicode;                      /* version 0 where unreadable */
     struct ad_stamp uac_stamp, pwd_stamp, unicode_stamp; /* as read back */
     bool has_stamps;
     bool sent, accepted, undone, refused_here, answer_lost, unlocked, intent_open;
     bool was_locked;
     unsigned resets, tries;
-    uint64_t deadline;         /* for waiting on a DC that went away in the middle */
+    uint64_t deadline; /* for waiting on a DC that went away in the middle */
     struct err why;
     struct watch_expect *expect;
     enum confirm_state confirm;
     struct step confirm_step;
-    bool confirm_counted;      /* among the case's confirms_open */
-    bool foreign;              /* someone else made the same change just then */
-    const struct prior *prior; /* borrowed, or NULL */
+    bool confirm_counted;           /* among the case's confirms_open */
+    bool foreign;                   /* someone else made the same change just then */
+    const struct prior *prior;      /* borrowed, or NULL */
     void (*done)(struct effect *x); /* the run's: called once, from the loop */
 };
 
@@ -94,14 +94,14 @@ struct casefile {
     struct world *w;
     struct casefile *next_running;
     char id[ID_ULID];
-    bool recorded;              /* the "case" record is in the ledger */
+    bool recorded; /* the "case" record is in the ledger */
     const struct plan *plan;
     struct options options;
-    char *typed;                /* the account as it was asked for */
+    char *typed;                             /* the account as it was asked for */
     const char *reason, *ticket, *requester; /* borrowed from the request */
     bool dry_run, privileged;
     struct ad_name name;
-    bool by_guid;               /* resume, undo: the account is known already */
+    bool by_guid; /* resume, undo: the account is known already */
 
     struct ad_found found;
     bool resolved;
@@ -113,11 +113,11 @@ struct casefile {
     size_t home_leg;
     bool judging, going, ending, interrupted, planned;
 
-    size_t plan_at;             /* which plan step */
+    size_t plan_at; /* which plan step */
     struct effect **effects;
     size_t effect_count, effects_open, confirms_open;
-    struct ad_dc *accepted_at;  /* the first that took it */
-    struct prior *priors;       /* resume: for each (plan step, DC) on record */
+    struct ad_dc *accepted_at; /* the first that took it */
+    struct prior *priors;      /* resume: for each (plan step, DC) on record */
     const char *(*prior_names)[2];
     size_t prior_count;
 

@@ -1,5 +1,5 @@
-/* agent/caseload.c -- see caseload.h. What stands in the ledger is our own writing, and is read with
- * the same strictness as anything from outside. */
+/* agent/caseload.c -- see caseload.h. What stands in the ledger is our own writing, and is read
+ * with the same strictness as anything from outside. */
 #include "agent/caseload.h"
 
 #include <stdio.h>
@@ -48,7 +48,8 @@ static void take_text(char *buf, size_t size, const struct cJSON *j, const char 
 static void take_case(struct loading *l, const struct cJSON *j)
 {
     struct caseload *c = l->c;
-    const char *action = json_str(j, "action"), *guid = json_str(j, "guid"), *sid = json_str(j, "sid");
+    const char *action = json_str(j, "action"), *guid = json_str(j, "guid"),
+               *sid = json_str(j, "sid");
 
     if (action == NULL || !action_parse(action, &c->action)) {
         l->broken = true;

@@ -92,9 +92,9 @@ static const char *account(const struct accounts *a, size_t i)
 /* The first column of a line of CSV (RFC 4180), or the whole of it where it is a DN. */
 static int add_line(struct accounts *a, const char *s, size_t n, bool first, struct err *e)
 {
-    static const char *const heads[] = {"account", "accounts", "samaccountname", "user", "username",
-                                        "upn", "userprincipalname", "dn", "distinguishedname", "sid",
-                                        "objectsid"};
+    static const char *const heads[] = {
+        "account",           "accounts", "samaccountname",    "user", "username", "upn",
+        "userprincipalname", "dn",       "distinguishedname", "sid",  "objectsid"};
     struct text field = TEXT_INIT(ACCOUNT_MAX + 1);
     char *line;
     size_t i = 0;
@@ -181,20 +181,41 @@ static int add_from(struct accounts *a, const char *path, struct err *e)
     return rc;
 }
 
-/* --- arguments --------------------------------------------------------------------------------- */
+/* --- arguments ---------------------------------------------------------------------------------
+ */
 
-enum { OPT_REASON = 256, OPT_TICKET, OPT_JSON, OPT_DRY, OPT_DC, OPT_AS_AGENT, OPT_FROM, OPT_CASE,
-       OPT_CLEAR, OPT_MUST, OPT_PRIVILEGED, OPT_WAIT, OPT_DOMAIN, OPT_HELP };
+enum {
+    OPT_REASON = 256,
+    OPT_TICKET,
+    OPT_JSON,
+    OPT_DRY,
+    OPT_DC,
+    OPT_AS_AGENT,
+    OPT_FROM,
+    OPT_CASE,
+    OPT_CLEAR,
+    OPT_MUST,
+    OPT_PRIVILEGED,
+    OPT_WAIT,
+    OPT_DOMAIN,
+    OPT_HELP
+};
 
-static const struct option long_options[] = {
-    {"reason", required_argument, NULL, OPT_REASON}, {"ticket", required_argument, NULL, OPT_TICKET},
-    {"json", no_argument, NULL, OPT_JSON},           {"dry-run", no_argument, NULL, OPT_DRY},
-    {"dc", required_argument, NULL, OPT_DC},         {"as-agent", no_argument, NULL, OPT_AS_AGENT},
-    {"from", required_argument, NULL, OPT_FROM},     {"case", required_argument, NULL, OPT_CASE},
-    {"clear-never-expires", no_argument, NULL, OPT_CLEAR},
-    {"must-change", no_argument, NULL, OPT_MUST},    {"privileged", no_argument, NULL, OPT_PRIVILEGED},
-    {"wait", required_argument, NULL, OPT_WAIT},     {"domain", required_argument, NULL, OPT_DOMAIN},
-    {"help", no_argument, NULL, OPT_HELP},           {NULL, 0, NULL, 0}};
+static const struct option long_options[] = {{"reason", required_argument, NULL, OPT_REASON},
+                                             {"ticket", required_argument, NULL, OPT_TICKET},
+                                             {"json", no_argument, NULL, OPT_JSON},
+                                             {"dry-run", no_argument, NULL, OPT_DRY},
+                                             {"dc", required_argument, NULL, OPT_DC},
+                                             {"as-agent", no_argument, NULL, OPT_AS_AGENT},
+                                             {"from", required_argument, NULL, OPT_FROM},
+                                             {"case", required_argument, NULL, OPT_CASE},
+                                             {"clear-never-expires", no_argument, NULL, OPT_CLEAR},
+                                             {"must-change", no_argument, NULL, OPT_MUST},
+                                             {"privileged", no_argument, NULL, OPT_PRIVILEGED},
+                                             {"wait", required_argument, NULL, OPT_WAIT},
+                                             {"domain", required_argument, NULL, OPT_DOMAIN},
+                                             {"help", no_argument, NULL, OPT_HELP},
+                                             {NULL, 0, NULL, 0}};
 
 /* A reason or a ticket goes into the ledger and onto terminals: text, and not a book. */
 static int check_words(const char *what, const char *s, struct err *e)
@@ -262,7 +283,8 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
             break;
         case OPT_WAIT:
             if (!text_to_duration(optarg, &a->wait_ms) || a->wait_ms > UINT64_C(86400000))
-                return err_set(e, ERR_USAGE, 0, "--wait: a duration such as 15s or 2m (at most 1d)");
+                return err_set(e, ERR_USAGE, 0,
+                               "--wait: a duration such as 15s or 2m (at most 1d)");
             a->has_wait = true;
             break;
         case OPT_DOMAIN:
@@ -292,7 +314,8 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
     if (a->undo_case != NULL && a->accounts.count > 0)
         return err_set(e, ERR_USAGE, 0, "--case names the account already");
     if (a->options.clear_never_expires && a->action != ACT_EXPIRE && !a->options.must_change)
-        return err_set(e, ERR_USAGE, 0, "--clear-never-expires goes with expire-password or --must-change");
+        return err_set(e, ERR_USAGE, 0,
+                       "--clear-never-expires goes with expire-password or --must-change");
     if (a->options.must_change && a->action != ACT_RESET && a->action != ACT_CONTAIN)
         return err_set(e, ERR_USAGE, 0, "--must-change goes with reset-password or contain");
     if (a->undo_case == NULL && a->accounts.count == 0)
@@ -302,7 +325,8 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
     return 0;
 }
 
-/* --- carrying out --------------------------------------------------------------------------------- */
+/* --- carrying out
+ * --------------------------------------------------------------------------------- */
 
 static void on_case(void *arg, struct casefile *cf);
 static void launch(struct driver *d);
@@ -359,7 +383,8 @@ static void launch(struct driver *d)
         size_t i = d->next++;
 
         if (launch_one(d, i, &e) < 0) {
-            report_never(d->report, d->load != NULL ? d->load->account : account(&d->args->accounts, i),
+            report_never(d->report,
+                         d->load != NULL ? d->load->account : account(&d->args->accounts, i),
                          d->args->action, VERDICT_FAILED, "", e.msg);
             continue;
         }
@@ -425,7 +450,8 @@ static void on_signal(void *arg, int events)
         return;
     if (d->world.interrupted) /* a second time: at once; the ledger is as it is */
         _exit(128 + (int)info.ssi_signo);
-    (void)fprintf(stderr, "cordon: stopping; what is in flight is being settled (again: at once)\n");
+    (void)fprintf(stderr,
+                  "cordon: stopping; what is in flight is being settled (again: at once)\n");
     run_interrupt(&d->world);
     if (d->flying == 0) {
         never_all(d, "told to stop before it was begun");
@@ -532,15 +558,17 @@ static int carry_out(struct args *a, const char *resume_id)
         bool mine = false;
 
         if (ledger_lock_case(d.world.ledger, d.load->id, &mine, &e) < 0 || !mine) {
-            code = cmd_fail(a->command, 15, "case %s is still being carried out by another process", d.load->id);
+            code = cmd_fail(a->command, 15, "case %s is still being carried out by another process",
+                            d.load->id);
             world_close(&d.world);
             goto out;
         }
         for (size_t i = 0; i < d.load->prior_count; i++) {
             if (d.load->priors[i].intended && d.load->priors[i].mark[0] != '\0' &&
                 watch_resume_at(d.world.watch, d.load->names[i][1], d.load->priors[i].mark, &e) < 0)
-                log_warning("the event log of %s cannot be read from where the case began, going on: %s",
-                            d.load->names[i][1], e.msg);
+                log_warning(
+                    "the event log of %s cannot be read from where the case began, going on: %s",
+                    d.load->names[i][1], e.msg);
         }
         (void)loop_run(d.loop, &e);
     } else {
@@ -551,7 +579,8 @@ static int carry_out(struct args *a, const char *resume_id)
     if (d.exit > code)
         code = d.exit;
     if (report_broken(d.report))
-        (void)fprintf(stderr, "cordon: the answer could not be written in full; see cordon cases\n");
+        (void)fprintf(stderr,
+                      "cordon: the answer could not be written in full; see cordon cases\n");
     world_close(&d.world);
 out:
     report_free(d.report);

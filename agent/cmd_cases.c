@@ -34,7 +34,8 @@ static const char *or_dash(const char *s)
     return s != NULL && s[0] != '\0' ? s : "-";
 }
 
-static bool on_case(void *arg, const struct ledger_record *opened, const struct ledger_record *verdict)
+static bool on_case(void *arg, const struct ledger_record *opened,
+                    const struct ledger_record *verdict)
 {
     struct listing *l = arg;
     struct text t = TEXT_INIT(64 * 1024);
@@ -84,12 +85,10 @@ static bool on_case(void *arg, const struct ledger_record *opened, const struct 
 
 int cmd_cases(int argc, char **argv)
 {
-    static const struct option options[] = {{"open", no_argument, NULL, 'o'},
-                                            {"limit", required_argument, NULL, 'l'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"as-agent", no_argument, NULL, 'a'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"open", no_argument, NULL, 'o'}, {"limit", required_argument, NULL, 'l'},
+        {"json", no_argument, NULL, 'j'}, {"as-agent", no_argument, NULL, 'a'},
+        {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
     struct listing l = {0};
     struct ledger *ledger = NULL;
     bool open_only = false;
@@ -121,7 +120,8 @@ int cmd_cases(int argc, char **argv)
         }
     }
     if (optind < argc)
-        return cmd_fail(argv[0], EXIT_USAGE, "'%s': cases takes no argument (did you mean: cordon case %s)",
+        return cmd_fail(argv[0], EXIT_USAGE,
+                        "'%s': cases takes no argument (did you mean: cordon case %s)",
                         argv[optind], argv[optind]);
     rc = open_ledger(argv[0], &ledger);
     if (rc != 0)
@@ -160,7 +160,8 @@ static void show_record(struct text *t, const struct ledger_record *r, const str
 
     text_addf(t, "  #%-6lld %s  %-9s", (long long)r->seq, stamp_iso(when, r->time_ms), r->kind);
     if (strcmp(r->kind, "intent") == 0) {
-        text_addf(t, "%s at %s", or_dash(json_str(j, "step")), text_shown(a, or_dash(json_str(j, "target"))));
+        text_addf(t, "%s at %s", or_dash(json_str(j, "step")),
+                  text_shown(a, or_dash(json_str(j, "target"))));
         if (json_i64(j, "uac_old", &old) && json_i64(j, "uac_new", &new))
             text_addf(t, ": userAccountControl %lld -> %lld", (long long)old, (long long)new);
         if (json_str(j, "pwdLastSet") != NULL)
@@ -192,7 +193,8 @@ static bool on_record(void *arg, const struct ledger_record *r)
     struct err e;
 
     if (json_parse(r->body, strlen(r->body), NULL, &j, &e) < 0) {
-        (void)fprintf(stderr, "cordon case: record %lld cannot be read: %s\n", (long long)r->seq, e.msg);
+        (void)fprintf(stderr, "cordon case: record %lld cannot be read: %s\n", (long long)r->seq,
+                      e.msg);
         l->exit = verdict_exit(VERDICT_FAILED);
         return true;
     }

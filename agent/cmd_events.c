@@ -48,7 +48,8 @@ static void on_bad(void *arg, uint64_t line, const struct err *e)
     struct show *s = arg;
 
     s->bad++;
-    (void)fprintf(stderr, "cordon events: %s:%llu: %s\n", s->path, (unsigned long long)line, e->msg);
+    (void)fprintf(stderr, "cordon events: %s:%llu: %s\n", s->path, (unsigned long long)line,
+                  e->msg);
 }
 
 static void on_listen(void *arg, const struct evlog_source *source, const struct evlog_event *ev)
@@ -92,7 +93,8 @@ static int follow(struct show *s, char **paths, int count)
     evlog_watcher_listen(w, on_listen, s);
     for (int i = 0; i < count; i++) {
         /* "-": as of a time when the file was not there yet: from its start. */
-        struct evlog_files f = {.lines = EVLOG_LINES_ANY, .paths = {paths[i]}, .count = 1, .mark = "-"};
+        struct evlog_files f = {
+            .lines = EVLOG_LINES_ANY, .paths = {paths[i]}, .count = 1, .mark = "-"};
 
         if (evlog_source_open_files(w, &f, on_ready, s, &sources[i], &e) < 0) {
             rc = cmd_fail("events", cmd_exit_for(&e), "%s", e.msg);

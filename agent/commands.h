@@ -30,7 +30,7 @@ int cmd_doctor(int argc, char **argv);
 int cmd_resume(const char *prefix, bool json, bool as_agent);
 
 /* --- shared by the commands ---------------------------------------------------------------- */
-const char *cmd_config_path(void);  /* CORDON_CONFIG, or the default */
+const char *cmd_config_path(void); /* CORDON_CONFIG, or the default */
 /* Load the configuration and set up logging and Kerberos by it. On failure tells on stderr and
  * returns the exit code (78); else 0. */
 int cmd_load(struct cfg **ret_cfg);
@@ -41,7 +41,8 @@ const struct cfg_domain *cmd_domain(const struct cfg *cfg, const char *wanted, s
 /* --dc HOST: a DNS name (no address) that is listed in the configuration or ends in the domain. */
 int cmd_check_dc(const char *host, const struct cfg_domain *domain, struct err *e);
 /* "cordon disable: text" on stderr; returns code. */
-int cmd_fail(const char *command, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int cmd_fail(const char *command, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* The exit code for an error outside of any case. */
 int cmd_exit_for(const struct err *e);
 void cmd_help(const char *name); /* the help of one command, on stdout */

@@ -37,7 +37,7 @@ struct converge {
     struct loop_timer *timer;
     uint64_t deadline, wait;
     struct step step;
-    bool uac, pwd, unicode; /* which attributes */
+    bool uac, pwd, unicode;  /* which attributes */
     const struct effect *by; /* whose edits say what is wanted */
     bool disabled_wanted, enabled_wanted, expired_wanted;
     struct view *views;
@@ -103,8 +103,8 @@ int converge_start(struct casefile *cf, void (*done)(struct casefile *cf, const 
         c->pwd = c->pwd || x->edits.pwd != AD_PWD_KEEP || x->kind == &effect_expire;
         c->unicode = c->unicode || x->kind->resets;
         c->disabled_wanted = c->disabled_wanted || x->kind == &effect_disable;
-        c->expired_wanted = c->expired_wanted || x->kind == &effect_expire ||
-                            x->edits.pwd == AD_PWD_EXPIRE;
+        c->expired_wanted =
+            c->expired_wanted || x->kind == &effect_expire || x->edits.pwd == AD_PWD_EXPIRE;
         if (x->kind == &effect_enable)
             c->enabled_wanted = !cf->options.undo || cf->options.undo_disabled;
     }
@@ -174,7 +174,8 @@ static void round_start(void *arg)
 
         v->known = false;
         if (v->dc->state == AD_DC_READY &&
-            ad_read_start(v->dc->conn, &c->cf->found.guid, AD_READ_PROVE, on_stamp, v, &v->op, &e) == 0)
+            ad_read_start(v->dc->conn, &c->cf->found.guid, AD_READ_PROVE, on_stamp, v, &v->op,
+                          &e) == 0)
             c->asked++;
     }
     if (c->asked == 0)
@@ -251,8 +252,8 @@ static void weigh(struct converge *c)
         return;
     }
     /* Another round, unless time is up, or all that is missing is DCs that are down. */
-    bool hopeless = (down == 0 ? !all_listed : coming == 0) && known > 0 && so == known &&
-                    same == known;
+    bool hopeless =
+        (down == 0 ? !all_listed : coming == 0) && known > 0 && so == known && same == known;
 
     if (!hopeless && (stamps || known == 0) && loop_now(cf->w->loop) < c->deadline &&
         !cf->w->interrupted) {
@@ -269,7 +270,8 @@ static void weigh(struct converge *c)
     else if (same < known)
         text_add(&t, "; replication has not brought all to one version yet");
     if (!all_listed)
-        text_add(&t, "; the directory's list of DCs could not be read in full, so there may be others");
+        text_add(&t,
+                 "; the directory's list of DCs could not be read in full, so there may be others");
     for (size_t i = 0; i < c->count; i++) {
         const struct view *v = &c->views[i];
 
@@ -277,7 +279,8 @@ static void weigh(struct converge *c)
             text_addf(&t, "; %s could not be asked: %.150s", v->dc->host,
                       v->dc->why.code != ERR_OK ? v->dc->why.msg : "no answer");
         else if (!v->so)
-            text_addf(&t, "; %s still shows userAccountControl %" PRIu32, v->dc->host, v->uac_value);
+            text_addf(&t, "; %s still shows userAccountControl %" PRIu32, v->dc->host,
+                      v->uac_value);
     }
     if (!t.failed)
         (void)snprintf(c->step.detail, sizeof(c->step.detail), "%s", t.s);
@@ -285,7 +288,8 @@ static void weigh(struct converge *c)
         (void)snprintf(c->step.detail, sizeof(c->step.detail), "%.*s",
                        (int)(sizeof(c->step.detail) - 1), t.s);
     text_done(&t);
-    /* Where the DC that took it shows otherwise by now, it was undone; a DC that merely lags is not. */
+    /* Where the DC that took it shows otherwise by now, it was undone; a DC that merely lags is
+     * not. */
     for (size_t i = 0; not_so != NULL && i < cf->effect_count; i++) {
         const struct effect *x = cf->effects[i];
 

@@ -27,7 +27,7 @@
 #include "base/text.h"
 #include "ldap/uac.h"
 
-#define TRIES 5        /* lost swaps, refused forms */
+#define TRIES 5 /* lost swaps, refused forms */
 #define BUSY_WAIT_MS 250
 #define RESETS 2
 #define PASSWORD_LENGTH 40
@@ -37,9 +37,10 @@ static const struct sm_state states[] = {
     [EFFECT_READING] = {"reading", SM_TO(EFFECT_READING) | SM_TO(EFFECT_WAITING) |
                                        SM_TO(EFFECT_INTENT) | SM_TO(EFFECT_EVIDENCE) |
                                        SM_TO(EFFECT_ENDED)},
-    [EFFECT_INTENT] = {"intent", SM_TO(EFFECT_EFFECT) | SM_TO(EFFECT_READING) | SM_TO(EFFECT_ENDED)},
-    [EFFECT_EFFECT] = {"effect", SM_TO(EFFECT_EVIDENCE) | SM_TO(EFFECT_READING) |
-                                     SM_TO(EFFECT_ENDED)},
+    [EFFECT_INTENT] = {"intent",
+                       SM_TO(EFFECT_EFFECT) | SM_TO(EFFECT_READING) | SM_TO(EFFECT_ENDED)},
+    [EFFECT_EFFECT] = {"effect",
+                       SM_TO(EFFECT_EVIDENCE) | SM_TO(EFFECT_READING) | SM_TO(EFFECT_ENDED)},
     [EFFECT_EVIDENCE] = {"evidence", SM_TO(EFFECT_READING) | SM_TO(EFFECT_ENDED)},
     [EFFECT_ENDED] = {"ended", 0},
 };
@@ -144,7 +145,8 @@ static void begin(void *arg)
         return;
     }
     if (x->dc->state != AD_DC_READY) {
-        /* Not there yet: effect_dc_changed comes back. Down for good as far as we can wait: say it. */
+        /* Not there yet: effect_dc_changed comes back. Down for good as far as we can wait: say it.
+         */
         bool over = loop_now(x->cf->w->loop) >= x->deadline;
 
         if (x->dc->state == AD_DC_UNFIT || (x->dc->state == AD_DC_DOWN && !x->sent) || over) {
@@ -304,8 +306,8 @@ static void expect(struct effect *x)
         spec.local = x->prior->local;
     }
     if (x->dc->has_skew) /* currentTime has whole seconds, and we measured it some time ago */
-        spec.not_before_ms = (spec.mark != NULL ? x->prior->intended_ms : stamp_now_ms()) +
-                             x->dc->skew_ms - 3000;
+        spec.not_before_ms =
+            (spec.mark != NULL ? x->prior->intended_ms : stamp_now_ms()) + x->dc->skew_ms - 3000;
     if (watch_expect_start(w, &spec, on_confirm, x, &x->expect, &e) < 0) {
         x->confirm = CONFIRM_MISSED;
         (void)snprintf(x->confirm_step.detail, sizeof(x->confirm_step.detail), "%s", e.msg);
@@ -448,8 +450,8 @@ static void on_answer(void *arg, const struct err *e)
     /* The DC does not take delete-plus-add, and not because of the value: the other form. */
     if ((e->code == ERR_REFUSED || e->code == ERR_UNSUPPORTED) && x->edits.uac &&
         !x->edits.replace_form && !x->kind->resets && e->native != 10 /* referral: an RODC */) {
-        log_info("case=%s step=%s target=%s compare-and-swap refused, trying replace: %s", x->cf->id,
-                 x->kind->step, x->dc->host, e->msg);
+        log_info("case=%s step=%s target=%s compare-and-swap refused, trying replace: %s",
+                 x->cf->id, x->kind->step, x->dc->host, e->msg);
         x->edits.replace_form = true;
         x->sent = false;
         x->tries++;
@@ -526,7 +528,8 @@ static void describe(struct effect *x, const struct ad_account *a)
     if (x->edits.uac)
         text_addf(&t, "%suserAccountControl %" PRIu32 " -> %" PRIu32 "%s", t.len > 0 ? ", " : "",
                   x->edits.uac_old, x->edits.uac_new,
-                  x->edits.replace_form ? " (by replace: the DC refused the compare-and-swap)" : "");
+                  x->edits.replace_form ? " (by replace: the DC refused the compare-and-swap)"
+                                        : "");
     if (x->edits.pwd != AD_PWD_KEEP)
         text_addf(&t, "%spwdLastSet -> %s", t.len > 0 ? ", " : "",
                   x->edits.pwd == AD_PWD_EXPIRE ? "0" : "now");
@@ -538,8 +541,9 @@ static void describe(struct effect *x, const struct ad_account *a)
         x->account->has_uac_stamp && a->uac_stamp.version != x->account->uac_stamp.version + 1)
         text_add(&t, "; someone else wrote userAccountControl at the same time");
     if (x->answer_lost)
-        text_add(&t, x->prior != NULL && x->prior->intended ? "; found done when the case was resumed"
-                                                            : "; the answer was lost, found done");
+        text_add(&t, x->prior != NULL && x->prior->intended
+                         ? "; found done when the case was resumed"
+                         : "; the answer was lost, found done");
     if (x->was_locked && a->has_lockout_time && a->lockout_time == 0)
         text_add(&t, "; the write also unlocked the account");
     if (x->kind->resets && x->resets == 1)

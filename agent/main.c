@@ -33,17 +33,17 @@ extern char **environ;
 #define KDC_PROBE_MS 400
 
 #define ACTION_ARGS "[options] ACCOUNT..."
-#define ACTION_OPTIONS                                                                             \
-    "  --from FILE|-      accounts from a file: one per line, or the first CSV column\n"            \
-    "  --reason TEXT      why; kept in the ledger (at most 500 bytes)\n"                            \
-    "  --ticket ID        the incident's number; kept in the ledger\n"                              \
-    "  --dry-run          look it up, judge it, show the plan; touch nothing\n"                     \
-    "  --dc HOST          write to this DC only\n"                                                  \
-    "  --domain NAME      which configured domain (default: the first)\n"                           \
-    "  --wait TIME        how long to wait until every DC has it (default 15s)\n"                   \
-    "  --as-agent         act with the agent's keytab, not with your own ticket\n"                  \
-    "  --privileged       also a privileged account: only where the configuration allows it,\n"     \
-    "                     and never without a second person\n"                                      \
+#define ACTION_OPTIONS                                                                          \
+    "  --from FILE|-      accounts from a file: one per line, or the first CSV column\n"        \
+    "  --reason TEXT      why; kept in the ledger (at most 500 bytes)\n"                        \
+    "  --ticket ID        the incident's number; kept in the ledger\n"                          \
+    "  --dry-run          look it up, judge it, show the plan; touch nothing\n"                 \
+    "  --dc HOST          write to this DC only\n"                                              \
+    "  --domain NAME      which configured domain (default: the first)\n"                       \
+    "  --wait TIME        how long to wait until every DC has it (default 15s)\n"               \
+    "  --as-agent         act with the agent's keytab, not with your own ticket\n"              \
+    "  --privileged       also a privileged account: only where the configuration allows it,\n" \
+    "                     and never without a second person\n"                                  \
     "  --json             one JSON object a line (see cordon(1))\n"
 
 static const struct {
@@ -52,34 +52,39 @@ static const struct {
 } helps[] = {
     {"disable", "Takes accounts out of play: sets ACCOUNTDISABLE at every writable DC at once by\n"
                 "compare-and-swap, and proves it by the DC's own log.\n\n" ACTION_OPTIONS},
-    {"enable", "Undo. With --case ID puts back exactly what that case changed, where it still stands as\n"
-               "the case left it; without, clears ACCOUNTDISABLE.\n\n"
-               "  --case ID          undo this case (it names the account)\n" ACTION_OPTIONS},
+    {"enable",
+     "Undo. With --case ID puts back exactly what that case changed, where it still stands as\n"
+     "the case left it; without, clears ACCOUNTDISABLE.\n\n"
+     "  --case ID          undo this case (it names the account)\n" ACTION_OPTIONS},
     {"expire-password",
      "The user must choose a new password at the next logon (pwdLastSet = 0). Refuses where that\n"
      "would do nothing or lock the user out.\n\n"
-     "  --clear-never-expires  also clear \"password never expires\", in the same change\n" ACTION_OPTIONS},
+     "  --clear-never-expires  also clear \"password never expires\", in the same "
+     "change\n" ACTION_OPTIONS},
     {"reset-password",
      "Sets a random password, twice. Nobody is shown it, and it is kept nowhere.\n\n"
      "  --must-change      then make the user choose a new one at the next logon\n"
      "  --clear-never-expires  goes with --must-change\n" ACTION_OPTIONS},
     {"contain", "The strongest form: disable and reset-password as one plan.\n\n"
-                "  --must-change      the user must choose a new password once enabled again\n" ACTION_OPTIONS},
+                "  --must-change      the user must choose a new password once enabled "
+                "again\n" ACTION_OPTIONS},
     {"show", "Everything that decides about an account. Changes nothing.\n\n"
              "  --dc HOST, --domain NAME, --as-agent, --json\n"},
     {"cases", "Lists the cases in the ledger, newest first.\n\n"
               "  --open             only those without an end\n"
               "  --limit N          at most so many (default 50; 0: all)\n  --json\n"},
     {"case", "One case with its steps and evidence.\n\n"
-             "  --resume           take it up where it was, if it has no end (--as-agent as at first)\n  --json\n"},
+             "  --resume           take it up where it was, if it has no end (--as-agent as at "
+             "first)\n  --json\n"},
     {"events", "The watcher's own view: security events out of files, or stdin (-).\n\n"
                "  --follow           go on as the files grow\n"
                "  --json\n"},
     {"audit", "verify: recompute the ledger's hash chain. export: all records as JSON lines.\n"
               "prune: remove the oldest finished cases; what is left still verifies.\n\n"
               "  --older-than TIME  goes with prune: 400d\n  --json\n"},
-    {"config", "show: the settings in effect, with where each came from. check: errors with file and\n"
-               "line. sample: a file to begin with. manual: cordon.conf(5).\n\n  --json\n"},
+    {"config",
+     "show: the settings in effect, with where each came from. check: errors with file and\n"
+     "line. sample: a file to begin with. manual: cordon.conf(5).\n\n  --json\n"},
     {"doctor", "Walks through everything that must work; says what is wrong, and what mends it.\n\n"
                "  --domain NAME, --as-agent, --json\n"},
 };
@@ -93,8 +98,10 @@ const struct command commands[] = {
     {"show", cmd_show, "[options] ACCOUNT...", "everything that decides about an account"},
     {"cases", cmd_cases, "[--open] [--limit N] [--json]", "list the cases in the ledger"},
     {"case", cmd_case, "[--resume] [--json] ID", "one case with its steps and evidence"},
-    {"events", cmd_events, "[--follow] [--json] FILE... | -", "security events as the watcher sees them"},
-    {"audit", cmd_audit, "verify | export | prune", "check, print or shorten the ledger's hash chain"},
+    {"events", cmd_events, "[--follow] [--json] FILE... | -",
+     "security events as the watcher sees them"},
+    {"audit", cmd_audit, "verify | export | prune",
+     "check, print or shorten the ledger's hash chain"},
     {"config", cmd_config, "show | check | sample | manual", "the settings"},
     {"doctor", cmd_doctor, "[options]", "what works, what does not, and what mends it"},
 };
@@ -105,14 +112,31 @@ const size_t command_count = ARRAY_LEN(commands);
 static bool wanted_variable(const char *name, size_t n)
 {
     static const char *const keep[] = {
-        "PATH", "HOME", "USER", "LANG", "TZ", "TERM", "COLUMNS", "NO_COLOR", "NOTIFY_SOCKET",
-        "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
-        "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "RUNTIME_DIRECTORY",
+        "PATH",
+        "HOME",
+        "USER",
+        "LANG",
+        "TZ",
+        "TERM",
+        "COLUMNS",
+        "NO_COLOR",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "LISTEN_FDNAMES",
+        "CREDENTIALS_DIRECTORY",
+        "STATE_DIRECTORY",
+        "RUNTIME_DIRECTORY",
         /* ours */
-        "CORDON_CONFIG", "CORDON_STATE",
+        "CORDON_CONFIG",
+        "CORDON_STATE",
         /* the caller's own Kerberos: the cache, and the two that say how to use it. The files that
          * they name are checked before a library sees them. */
-        "KRB5CCNAME", "KRB5_CONFIG", "KRB5_CLIENT_KTNAME",
+        "KRB5CCNAME",
+        "KRB5_CONFIG",
+        "KRB5_CLIENT_KTNAME",
 #ifdef CORDON_FAILPOINTS
         "CORDON_FAILPOINT",
 #endif
@@ -181,8 +205,8 @@ int cmd_fail(const char *command, int code, const char *fmt, ...)
     struct text safe = TEXT_INIT(16 * 1024);
 
     text_safe(&safe, line); /* it may quote what was typed (O1) */
-    (void)fprintf(stderr, "cordon%s%s: %s\n", command != NULL ? " " : "", command != NULL ? command : "",
-                  safe.s);
+    (void)fprintf(stderr, "cordon%s%s: %s\n", command != NULL ? " " : "",
+                  command != NULL ? command : "", safe.s);
     text_done(&safe);
     return code;
 }
@@ -251,7 +275,8 @@ int cmd_load(struct cfg **ret_cfg)
         else
             (void)fprintf(stderr, "cordon: %s\n", e.msg);
         if (e.code == ERR_NOTFOUND)
-            (void)fprintf(stderr, "cordon: make one: cordon config sample > %s\n", cmd_config_path());
+            (void)fprintf(stderr, "cordon: make one: cordon config sample > %s\n",
+                          cmd_config_path());
         text_done(&errors);
         return EXIT_CONFIG;
     }
@@ -336,14 +361,17 @@ void cmd_help(const char *name)
 
 static void help(FILE *f)
 {
-    (void)fprintf(f, "cordon takes a compromised account out of play in Active Directory, and proves it.\n\n"
-                     "usage: cordon COMMAND ...        cordon COMMAND --help        man cordon\n\n");
+    (void)fprintf(
+        f, "cordon takes a compromised account out of play in Active Directory, and proves it.\n\n"
+           "usage: cordon COMMAND ...        cordon COMMAND --help        man cordon\n\n");
     for (size_t i = 0; i < command_count; i++)
         (void)fprintf(f, "  %-16s %s\n", commands[i].name, commands[i].help);
-    (void)fprintf(f, "\nexit: 0 done and proven, 10 not proven, 11 partly, 12 refused, 13 held, 14 not found,\n"
-                     "      15 failed, 16 unknown, 64 usage, 78 configuration\n"
-                     "environment: CORDON_CONFIG (default %s), CORDON_STATE\n",
-                  CFG_DEFAULT_PATH);
+    (void)fprintf(
+        f,
+        "\nexit: 0 done and proven, 10 not proven, 11 partly, 12 refused, 13 held, 14 not found,\n"
+        "      15 failed, 16 unknown, 64 usage, 78 configuration\n"
+        "environment: CORDON_CONFIG (default %s), CORDON_STATE\n",
+        CFG_DEFAULT_PATH);
 }
 
 static int run(int argc, char **argv)
@@ -355,7 +383,8 @@ static int run(int argc, char **argv)
         help(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         if (argc > 2)
             cmd_help(argv[2]);
         else
@@ -378,7 +407,8 @@ static int run(int argc, char **argv)
         }
     }
     return cmd_fail(NULL, EXIT_USAGE, "no command '%s'%s%s%s (cordon --help)", argv[1],
-                    best <= 3 ? "; did you mean '" : "", best <= 3 ? near : "", best <= 3 ? "'?" : "");
+                    best <= 3 ? "; did you mean '" : "", best <= 3 ? near : "",
+                    best <= 3 ? "'?" : "");
 }
 
 int main(int argc, char **argv)
@@ -388,7 +418,8 @@ int main(int argc, char **argv)
     if (getauxval(AT_SECURE) != 0) /* P3 */
         return cmd_fail(NULL, EXIT_USAGE, "never set-uid or with file capabilities");
     if (weed_environment() < 0 || close_up() < 0)
-        return cmd_fail(NULL, verdict_exit(VERDICT_FAILED), "cannot set up the process: %s", strerror(errno));
+        return cmd_fail(NULL, verdict_exit(VERDICT_FAILED), "cannot set up the process: %s",
+                        strerror(errno));
     code = run(argc, argv);
     if (fflush(stdout) != 0 && code == 0)
         code = cmd_fail(NULL, verdict_exit(VERDICT_FAILED), "the answer could not be written: %s",

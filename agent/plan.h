@@ -23,9 +23,9 @@ struct options {
     bool clear_never_expires, must_change;
     /* enable --case: put back exactly this */
     bool undo;
-    bool undo_disabled;      /* the case set ACCOUNTDISABLE */
-    bool undo_never_expires; /* the case cleared DONT_EXPIRE_PASSWORD */
-    bool undo_expired;       /* the case set pwdLastSet to 0 */
+    bool undo_disabled;           /* the case set ACCOUNTDISABLE */
+    bool undo_never_expires;      /* the case cleared DONT_EXPIRE_PASSWORD */
+    bool undo_expired;            /* the case set pwdLastSet to 0 */
     const struct undo_left *left; /* borrowed */
     size_t left_count;
 };

@@ -17,7 +17,14 @@
 #include "ldap/value.h"
 
 enum entry_kind { ENTRY_ACCOUNT, ENTRY_GROUP, ENTRY_OU, ENTRY_GLOB };
-enum list_id { NEVER_DISABLE, ALWAYS_DISABLE, NEVER_CREDENTIALS, ALWAYS_CREDENTIALS, PRIVILEGED, LISTS };
+enum list_id {
+    NEVER_DISABLE,
+    ALWAYS_DISABLE,
+    NEVER_CREDENTIALS,
+    ALWAYS_CREDENTIALS,
+    PRIVILEGED,
+    LISTS
+};
 
 static const char *const list_names[] = {"never_disable", "always_disable", "never_credentials",
                                          "always_credentials", "privileged_groups"};
@@ -103,9 +110,9 @@ static int take_list(struct policy *p, enum list_id id, const struct cfg_list *l
         struct entry *en = &p->entries[p->count];
 
         en->list = id;
-        en->kind = text_starts(s, "group:") || id == PRIVILEGED ? ENTRY_GROUP
-                   : text_starts(s, "ou:")                      ? ENTRY_OU
-                   : text_starts(s, "sid:")                     ? ENTRY_ACCOUNT
+        en->kind = text_starts(s, "group:") || id == PRIVILEGED         ? ENTRY_GROUP
+                   : text_starts(s, "ou:")                              ? ENTRY_OU
+                   : text_starts(s, "sid:")                             ? ENTRY_ACCOUNT
                    : strpbrk(s, "*?") != NULL && strchr(s, '=') == NULL ? ENTRY_GLOB
                                                                         : ENTRY_ACCOUNT;
         en->text = text_dup(s);
@@ -143,7 +150,8 @@ static void on_well_known(void *arg, const struct ad_entry *entries, size_t n, c
         char *sam = NULL;
         bool there;
 
-        if (ad_value_sid(ad_entry_attr(&entries[i], "objectSid"), &there, &sid, &mine) == 0 && there &&
+        if (ad_value_sid(ad_entry_attr(&entries[i], "objectSid"), &there, &sid, &mine) == 0 &&
+            there &&
             ad_value_text(ad_entry_attr(&entries[i], "sAMAccountName"), 300, &sam, &mine) == 0 &&
             sam != NULL && add_privileged(r->policy, &sid, sam) < 0) {
             free(sam);
@@ -190,8 +198,11 @@ int policy_resolve_start(struct ad_dc *dc, const struct cfg_policy *cfg, policy_
     rc = text_check(&filter, "groups", e);
     if (rc == 0)
         rc = ad_search_start(dc->conn,
-                             &(struct ad_search){.base = dc->domain_dn, .subtree = true,
-                                                 .filter = filter.s, .attrs = attrs, .limit = 20},
+                             &(struct ad_search){.base = dc->domain_dn,
+                                                 .subtree = true,
+                                                 .filter = filter.s,
+                                                 .attrs = attrs,
+                                                 .limit = 20},
                              on_well_known, r, NULL, e);
     text_done(&filter);
     if (rc == 0)
@@ -240,7 +251,8 @@ static void next(struct resolving *r)
         ad_name_escape(&filter, value, strlen(value));
         text_add(&filter, "))");
     } else {
-        struct ad_name_domain domain = {.dns = ad_dcs_domain(r->dc->dcs), .netbios = r->dc->netbios};
+        struct ad_name_domain domain = {.dns = ad_dcs_domain(r->dc->dcs),
+                                        .netbios = r->dc->netbios};
 
         rc = ad_name_filter(&name, &domain, &filter, &e);
     }
@@ -249,8 +261,10 @@ static void next(struct resolving *r)
     if (rc == 0)
         rc = ad_search_start(r->dc->conn,
                              &(struct ad_search){.base = at != NULL ? at : r->dc->domain_dn,
-                                                 .subtree = at == NULL, .filter = filter.s,
-                                                 .attrs = attrs, .limit = AD_FIND_MAX},
+                                                 .subtree = at == NULL,
+                                                 .filter = filter.s,
+                                                 .attrs = attrs,
+                                                 .limit = AD_FIND_MAX},
                              on_entry, r, NULL, &e);
     text_done(&filter);
     if (rc < 0)
@@ -286,14 +300,17 @@ static void on_entry(void *arg, const struct ad_entry *entries, size_t n, const 
         bool group = false;
 
         for (size_t i = 0; classes != NULL && i < classes->count; i++)
-            group = group || (ad_class_flag(classes->values[i].s, classes->values[i].n) & AD_CLASS_GROUP) != 0;
-        if (ad_value_sid(ad_entry_attr(&entries[0], "objectSid"), &there, &en->sid, &mine) < 0 || !there) {
-            (void)err_set(&mine, ERR_CONFIG, 0, "[policy] %s: '%s' has no SID", list_names[en->list],
-                          text_shown(shown, en->text));
+            group = group || (ad_class_flag(classes->values[i].s, classes->values[i].n) &
+                              AD_CLASS_GROUP) != 0;
+        if (ad_value_sid(ad_entry_attr(&entries[0], "objectSid"), &there, &en->sid, &mine) < 0 ||
+            !there) {
+            (void)err_set(&mine, ERR_CONFIG, 0, "[policy] %s: '%s' has no SID",
+                          list_names[en->list], text_shown(shown, en->text));
             end(r, &mine);
             return;
         }
-        /* A group named without "group:" means its members as well: who would mean only the group? */
+        /* A group named without "group:" means its members as well: who would mean only the group?
+         */
         if (group)
             en->kind = ENTRY_GROUP;
         if (en->list == PRIVILEGED && add_privileged(r->policy, &en->sid, value_of(en)) < 0) {
@@ -312,7 +329,8 @@ static bool below(const char *dn, const char *ou)
 {
     size_t n = strlen(dn), m = strlen(ou);
 
-    return text_eq_nocase(dn, ou) || (n > m + 1 && dn[n - m - 1] == ',' && text_eq_nocase(dn + n - m, ou));
+    return text_eq_nocase(dn, ou) ||
+           (n > m + 1 && dn[n - m - 1] == ',' && text_eq_nocase(dn + n - m, ou));
 }
 
 static bool matches(const struct entry *en, const struct ad_account *a)

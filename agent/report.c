@@ -103,7 +103,8 @@ static const char *paint(const struct report *r, enum outcome o)
 /* The word that a person reads: a confirmation that came is "proven", not "done". */
 static const char *word(const struct step *s)
 {
-    if (s->outcome == OUT_DONE && (strcmp(s->name, "confirm") == 0 || strcmp(s->name, "converge") == 0))
+    if (s->outcome == OUT_DONE &&
+        (strcmp(s->name, "confirm") == 0 || strcmp(s->name, "converge") == 0))
         return "proven";
     if (s->outcome == OUT_DONE && strcmp(s->name, "guard") == 0)
         return "ok";
@@ -157,7 +158,8 @@ void report_step(struct report *r, struct casefile *cf, const struct step *s)
         json_out_str(&o, "state", outcome_word(s->outcome));
         json_out_str(&o, "proof", proof_word(s->proof));
         json_out_str(&o, "detail", s->detail);
-        json_out_u64(&o, "ms", s->ended_us > s->started_us ? (s->ended_us - s->started_us) / 1000 : 0);
+        json_out_u64(&o, "ms",
+                     s->ended_us > s->started_us ? (s->ended_us - s->started_us) / 1000 : 0);
         if (cf->dry_run)
             json_out_bool(&o, "dry_run", true);
         json_out_end_object(&o);
@@ -238,8 +240,8 @@ static void keep_failure(struct report *r, const char *account, enum verdict v, 
         r->failures_left_out++;
         return;
     }
-    text_addf(&t, "  %-12s %s%s%s%s  ", verdict_word(v), text_shown(a, account), rule[0] != '\0' ? " (" : "",
-              rule, rule[0] != '\0' ? ")" : "");
+    text_addf(&t, "  %-12s %s%s%s%s  ", verdict_word(v), text_shown(a, account),
+              rule[0] != '\0' ? " (" : "", rule, rule[0] != '\0' ? ")" : "");
     text_show(&t, detail, strlen(detail), 300);
     r->failures[r->failure_count] = text_take(&t);
     if (r->failures[r->failure_count] != NULL)
@@ -295,7 +297,8 @@ void report_verdict(struct report *r, const struct casefile *cf)
     if (cf->verdict == VERDICT_DONE) {
         uint64_t base = cf->started_us;
 
-        text_addf(&t, "%s%s%s", r->colour ? "\033[1;32m" : "", cf->plan->past, r->colour ? "\033[0m" : "");
+        text_addf(&t, "%s%s%s", r->colour ? "\033[1;32m" : "", cf->plan->past,
+                  r->colour ? "\033[0m" : "");
         if (cf->accepted_us > base) {
             text_add(&t, " in ");
             add_took(&t, cf->accepted_us - base);

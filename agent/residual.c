@@ -1,5 +1,6 @@
 /* agent/residual.c -- see residual.h. The lifetimes are the directory's defaults: the domain's own
- * Kerberos policy stands in a file on SYSVOL that LDAP does not show, and the words say "default". */
+ * Kerberos policy stands in a file on SYSVOL that LDAP does not show, and the words say "default".
+ */
 #include "agent/residual.h"
 
 #include <stdio.h>
@@ -8,7 +9,8 @@
 #include "agent/world.h"
 
 #define TICKET_MS (INT64_C(600) * 60 * 1000) /* MaxTicketAge, MaxServiceAge: 10 h / 600 min */
-#define RECHECK_MS (INT64_C(20) * 60 * 1000) /* a KDC asks again only for tickets older than that */
+#define RECHECK_MS (INT64_C(20) * 60 * 1000) /* a KDC asks again only for tickets older than that \
+                                              */
 
 static unsigned add(struct residual *list, unsigned n, int64_t until, const char *what)
 {
@@ -38,25 +40,31 @@ unsigned residual_list(const struct casefile *cf, int64_t now_ms, struct residua
         changed = changed || so;
     }
     if (!changed || cf->plan->action == ACT_ENABLE) {
-        if (cf->plan->action == ACT_ENABLE && changed && cf->options.undo && cf->options.undo_expired)
-            n = add(ret, n, 0, "the earlier date of the password cannot come back: pwdLastSet is now");
+        if (cf->plan->action == ACT_ENABLE && changed && cf->options.undo &&
+            cf->options.undo_expired)
+            n = add(ret, n, 0,
+                    "the earlier date of the password cannot come back: pwdLastSet is now");
         return n;
     }
-    n = add(ret, n, now_ms + TICKET_MS, "Kerberos service tickets issued before (default lifetime 10 h)");
+    n = add(ret, n, now_ms + TICKET_MS,
+            "Kerberos service tickets issued before (default lifetime 10 h)");
     if (disabled)
         n = add(ret, n, now_ms + RECHECK_MS,
-                "new service tickets with an earlier ticket-granting ticket: a KDC of the account's own "
+                "new service tickets with an earlier ticket-granting ticket: a KDC of the "
+                "account's own "
                 "domain asks again after 20 min");
     else
         n = add(ret, n, now_ms + TICKET_MS,
-                "Kerberos ticket-granting tickets issued before (default lifetime 10 h, renewable 7 d)");
+                "Kerberos ticket-granting tickets issued before (default lifetime 10 h, renewable "
+                "7 d)");
     n = add(ret, n, 0, "sessions that are open (RDP, SMB, LDAP): end them on the machines");
     n = add(ret, n, 0, "a machine that is offline takes the cached password");
     if (expired && !reset)
         n = add(ret, n, 0, "whoever holds the old password may choose the new one");
     if (expired)
         n = add(ret, n, 0,
-                "in Entra ID a forced change does nothing under password hash synchronisation, by default");
+                "in Entra ID a forced change does nothing under password hash synchronisation, by "
+                "default");
     if (cf->effect_count > 0 && !cf->converged) {
         for (size_t i = 0; i < ad_dcs_count(cf->w->dcs); i++) {
             const struct ad_dc *dc = ad_dcs_at(cf->w->dcs, i);
@@ -65,11 +73,12 @@ unsigned residual_list(const struct casefile *cf, int64_t now_ms, struct residua
             for (size_t k = 0; k < cf->effect_count; k++) {
                 const struct effect *x = cf->effects[k];
 
-                shown = shown || (x->dc == dc && (x->step.outcome == OUT_DONE ||
-                                                  x->step.outcome == OUT_ALREADY));
+                shown = shown || (x->dc == dc &&
+                                  (x->step.outcome == OUT_DONE || x->step.outcome == OUT_ALREADY));
             }
             if (!shown) {
-                (void)snprintf(line, sizeof(line), "%.120s: not proven to know of it yet", dc->host);
+                (void)snprintf(line, sizeof(line), "%.120s: not proven to know of it yet",
+                               dc->host);
                 n = add(ret, n, 0, line);
             }
         }

@@ -12,6 +12,7 @@ struct residual {
 };
 #define RESIDUAL_MAX 16
 /* Returns how many were written. Pure but for the clock given. */
-unsigned residual_list(const struct casefile *cf, int64_t now_ms, struct residual ret[RESIDUAL_MAX]);
+unsigned residual_list(const struct casefile *cf, int64_t now_ms,
+                       struct residual ret[RESIDUAL_MAX]);
 
 #endif

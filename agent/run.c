@@ -54,8 +54,9 @@ static uint64_t now_us(const struct casefile *cf)
 
 /* --- beginning and end ----------------------------------------------------------------------- */
 
-int run_case_start(struct world *w, const struct request *r, void (*done)(void *arg, struct casefile *cf),
-                   void *arg, struct casefile **ret_case, struct err *e)
+int run_case_start(struct world *w, const struct request *r,
+                   void (*done)(void *arg, struct casefile *cf), void *arg,
+                   struct casefile **ret_case, struct err *e)
 {
     struct casefile *cf = calloc(1, sizeof(*cf));
 
@@ -155,7 +156,8 @@ static void case_end(void *arg)
         case_free(cf);
 }
 
-/* --- telling ------------------------------------------------------------------------------------ */
+/* --- telling ------------------------------------------------------------------------------------
+ */
 
 void run_step_json(const struct casefile *cf, const struct step *s, struct json_out *o)
 {
@@ -271,7 +273,8 @@ static void fail(struct casefile *cf, const struct err *e)
     end_early(cf, v, "", e->msg);
 }
 
-/* --- resolve ----------------------------------------------------------------------------------- */
+/* --- resolve -----------------------------------------------------------------------------------
+ */
 
 static void begin(void *arg)
 {
@@ -303,8 +306,8 @@ static void begin(void *arg)
         return;
     }
     domain = (struct ad_name_domain){.dns = cf->w->domain->name, .netbios = cf->home->netbios};
-    if (ad_find_start(cf->home->conn, &cf->name, &domain, cf->home->domain_dn, on_found, cf, &cf->op,
-                      &e) < 0)
+    if (ad_find_start(cf->home->conn, &cf->name, &domain, cf->home->domain_dn, on_found, cf,
+                      &cf->op, &e) < 0)
         fail(cf, &e);
 }
 
@@ -327,7 +330,8 @@ static void on_found(void *arg, const struct ad_found *found, size_t n, const st
     judge_all(cf);
 }
 
-/* --- judge ------------------------------------------------------------------------------------- */
+/* --- judge -------------------------------------------------------------------------------------
+ */
 
 /* Is the plan's step to be sent to every DC, or to one? */
 static bool wide(const struct casefile *cf)
@@ -345,8 +349,8 @@ static void judge_ask(struct leg *leg)
         dacl = dacl || cf->plan->steps[i].kind->needs_dacl;
     if (leg->asked || leg->dc->state != AD_DC_READY)
         return;
-    if (ad_read_start(leg->dc->conn, &cf->found.guid, dacl ? AD_READ_DACL : AD_READ_JUDGE, on_judged,
-                      leg, &leg->op, &e) == 0)
+    if (ad_read_start(leg->dc->conn, &cf->found.guid, dacl ? AD_READ_DACL : AD_READ_JUDGE,
+                      on_judged, leg, &leg->op, &e) == 0)
         leg->asked = true;
 }
 
@@ -468,7 +472,9 @@ bool run_judge(const struct casefile *cf, const struct ad_dc *dc, const struct a
 static void on_explained(void *arg, const char *words)
 {
     struct casefile *cf = arg;
-    struct step s = {.name = "guard", .outcome = OUT_REFUSED, .started_us = cf->started_us,
+    struct step s = {.name = "guard",
+                     .outcome = OUT_REFUSED,
+                     .started_us = cf->started_us,
                      .ended_us = now_us(cf)};
 
     if (words != NULL) {
@@ -505,9 +511,11 @@ static void refuse(struct casefile *cf, const struct judgement *j, struct ad_dc 
     on_explained(cf, NULL);
 }
 
-/* --- effects ------------------------------------------------------------------------------------ */
+/* --- effects ------------------------------------------------------------------------------------
+ */
 
-static const struct prior *find_prior(const struct casefile *cf, const char *step, const char *target)
+static const struct prior *find_prior(const struct casefile *cf, const char *step,
+                                      const char *target)
 {
     for (size_t i = 0; i < cf->prior_count; i++) {
         if (strcmp(cf->prior_names[i][0], step) == 0 &&
@@ -537,8 +545,8 @@ static int add_effect(struct casefile *cf, const struct effect_kind *kind, struc
 
 static void dry(struct casefile *cf)
 {
-    struct step s = {.name = "guard", .outcome = OUT_DONE, .started_us = cf->started_us,
-                     .ended_us = now_us(cf)};
+    struct step s = {
+        .name = "guard", .outcome = OUT_DONE, .started_us = cf->started_us, .ended_us = now_us(cf)};
 
     (void)snprintf(s.detail, sizeof(s.detail), "not privileged; on no list that holds it");
     tell(cf, &s);
@@ -546,7 +554,8 @@ static void dry(struct casefile *cf)
         const struct plan_step *ps = &cf->plan->steps[i];
         struct ad_edits edits = {0};
         struct err why = ERR_NONE;
-        enum need need = ps->kind->decide(cf->legs[cf->home_leg].account, &cf->options, &edits, &why);
+        enum need need =
+            ps->kind->decide(cf->legs[cf->home_leg].account, &cf->options, &edits, &why);
 
         s = (struct step){.name = ps->kind->step, .outcome = OUT_SKIPPED, .started_us = now_us(cf)};
         s.ended_us = s.started_us;
@@ -556,8 +565,8 @@ static void dry(struct casefile *cf)
             const char *colon = strchr(why.msg, ':');
             char rule[64];
 
-            (void)snprintf(rule, sizeof(rule), "%.*s",
-                           colon != NULL ? (int)(colon - why.msg) : 0, why.msg);
+            (void)snprintf(rule, sizeof(rule), "%.*s", colon != NULL ? (int)(colon - why.msg) : 0,
+                           why.msg);
             s.outcome = OUT_REFUSED;
             (void)snprintf(s.detail, sizeof(s.detail), "%s", why.msg);
             tell(cf, &s);
@@ -574,9 +583,9 @@ static void dry(struct casefile *cf)
                            s.target[0] == '\0' ? " at every writable DC" : "");
         else
             (void)snprintf(s.detail, sizeof(s.detail), "would %s",
-                           ps->kind->resets               ? "set a random password, twice"
-                           : edits.pwd == AD_PWD_EXPIRE   ? "set pwdLastSet -> 0"
-                                                          : "set pwdLastSet -> now");
+                           ps->kind->resets             ? "set a random password, twice"
+                           : edits.pwd == AD_PWD_EXPIRE ? "set pwdLastSet -> 0"
+                                                        : "set pwdLastSet -> now");
         tell(cf, &s);
     }
     cf->ending = true;
@@ -599,8 +608,11 @@ static void go(struct casefile *cf)
         return;
     }
     if (cf->plan_at == 0) {
-        struct step s = {.name = "guard", .outcome = OUT_DONE, .proof = PROOF_NONE,
-                         .started_us = cf->started_us, .ended_us = now_us(cf)};
+        struct step s = {.name = "guard",
+                         .outcome = OUT_DONE,
+                         .proof = PROOF_NONE,
+                         .started_us = cf->started_us,
+                         .ended_us = now_us(cf)};
 
         (void)snprintf(s.detail, sizeof(s.detail), "not privileged; on no list that holds it");
         tell(cf, &s);
@@ -701,7 +713,8 @@ void run_confirmed(struct casefile *cf, struct effect *x)
     settle(cf);
 }
 
-/* --- after the effects: push, converge ------------------------------------------------------------ */
+/* --- after the effects: push, converge
+ * ------------------------------------------------------------ */
 
 struct push {
     struct casefile *cf;
@@ -720,7 +733,8 @@ static void on_pushed(void *arg, const struct err *e)
         (void)snprintf(p->step.detail, sizeof(p->step.detail), "asked to pull the object");
     } else if (e->code == ERR_DENIED) {
         p->step.outcome = OUT_SKIPPED;
-        (void)snprintf(p->step.detail, sizeof(p->step.detail), "no right to ask for it: %.400s", e->msg);
+        (void)snprintf(p->step.detail, sizeof(p->step.detail), "no right to ask for it: %.400s",
+                       e->msg);
     } else {
         p->step.outcome = OUT_SKIPPED;
         (void)snprintf(p->step.detail, sizeof(p->step.detail), "not offered: %.400s", e->msg);
@@ -744,8 +758,9 @@ static void push_all(struct casefile *cf)
         struct err e;
 
         for (size_t k = 0; k < cf->effect_count; k++)
-            written = written || (cf->effects[k]->dc == dc && (cf->effects[k]->accepted ||
-                                                              cf->effects[k]->step.outcome == OUT_ALREADY));
+            written = written ||
+                      (cf->effects[k]->dc == dc &&
+                       (cf->effects[k]->accepted || cf->effects[k]->step.outcome == OUT_ALREADY));
         if (written || dc->state != AD_DC_READY)
             continue;
         p = calloc(1, sizeof(*p));
@@ -754,7 +769,8 @@ static void push_all(struct casefile *cf)
         p->cf = cf;
         p->step = (struct step){.name = "push", .started_us = now_us(cf)};
         (void)snprintf(p->step.target, sizeof(p->step.target), "%s", dc->host);
-        if (ad_push_start(dc->conn, cf->accepted_at->ntds_dn, cf->found.dn, on_pushed, p, NULL, &e) < 0)
+        if (ad_push_start(dc->conn, cf->accepted_at->ntds_dn, cf->found.dn, on_pushed, p, NULL,
+                          &e) < 0)
             free(p);
         else
             cf->pushes_open++;
@@ -805,9 +821,11 @@ static void on_converged(struct casefile *cf, const struct step *s)
     settle(cf);
 }
 
-/* --- verdict --------------------------------------------------------------------------------------- */
+/* --- verdict
+ * --------------------------------------------------------------------------------------- */
 
-static void goal_facts(const struct casefile *cf, const struct effect_kind *kind, struct goal_facts *g)
+static void goal_facts(const struct casefile *cf, const struct effect_kind *kind,
+                       struct goal_facts *g)
 {
     *g = (struct goal_facts){.log_watched = watch_is_on(cf->w->watch),
                              .converged = cf->converged,
@@ -874,8 +892,8 @@ static void explain_verdict(struct casefile *cf)
                                x->step.detail);
                 (void)snprintf(line, sizeof(line), "%.400s", colon + 2);
             } else {
-                (void)snprintf(line, sizeof(line), "%s%s%s: %.400s", x->step.name, named ? "" : " at ",
-                               named ? "" : x->dc->host, x->step.detail);
+                (void)snprintf(line, sizeof(line), "%s%s%s: %.400s", x->step.name,
+                               named ? "" : " at ", named ? "" : x->dc->host, x->step.detail);
             }
             add_detail(cf, line);
         }
@@ -967,7 +985,8 @@ static void on_recorded(void *arg, const struct err *e)
     tell_verdict(cf);
 }
 
-/* --- from outside ------------------------------------------------------------------------------------ */
+/* --- from outside
+ * ------------------------------------------------------------------------------------ */
 
 void run_dc_changed(struct world *w, struct ad_dc *dc)
 {

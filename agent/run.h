@@ -15,20 +15,21 @@
 struct request {
     enum action action;
     struct options options;
-    const char *account;   /* as typed; NULL with `guid` */
+    const char *account;                     /* as typed; NULL with `guid` */
     const char *reason, *ticket, *requester; /* borrowed until the case is done */
     bool dry_run, privileged;
     /* resume: the case as the ledger has it */
-    const char *case_id;            /* NULL: a new one */
-    const struct ad_found *known;   /* the account is known by GUID: no look-up by name */
+    const char *case_id;          /* NULL: a new one */
+    const struct ad_found *known; /* the account is known by GUID: no look-up by name */
     const struct prior *priors;
-    const char *(*prior_names)[2];  /* step, target of each */
+    const char *(*prior_names)[2]; /* step, target of each */
     size_t prior_count;
 };
 
 /* done: once, from the loop; the case is freed after it returns. */
-int run_case_start(struct world *w, const struct request *r, void (*done)(void *arg, struct casefile *cf),
-                   void *arg, struct casefile **ret_case, struct err *e);
+int run_case_start(struct world *w, const struct request *r,
+                   void (*done)(void *arg, struct casefile *cf), void *arg,
+                   struct casefile **ret_case, struct err *e);
 /* A DC changed its state: wakes what waits for it. */
 void run_dc_changed(struct world *w, struct ad_dc *dc);
 /* SIGINT, SIGTERM: end everything that runs as soon as it may be ended. */

@@ -125,7 +125,8 @@ struct verdict_out verdict_of(const struct goal_facts *goals, size_t count)
     if (n[GOAL_UNKNOWN] > 0)
         return (struct verdict_out){VERDICT_UNKNOWN, PROOF_NONE};
     if (met == count)
-        return (struct verdict_out){n[GOAL_UNPROVEN] > 0 ? VERDICT_UNCONFIRMED : VERDICT_DONE, least};
+        return (struct verdict_out){n[GOAL_UNPROVEN] > 0 ? VERDICT_UNCONFIRMED : VERDICT_DONE,
+                                    least};
     if (met > 0)
         return (struct verdict_out){VERDICT_PARTIAL, PROOF_NONE};
     return (struct verdict_out){n[GOAL_FAILED] > 0 ? VERDICT_FAILED : VERDICT_REFUSED, PROOF_NONE};

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 enum action { ACT_DISABLE, ACT_ENABLE, ACT_EXPIRE, ACT_RESET, ACT_CONTAIN };
-const char *action_word(enum action a); /* "disable", "expire-password", ... */
+const char *action_word(enum action a);             /* "disable", "expire-password", ... */
 bool action_parse(const char *s, enum action *ret); /* also Graph's verbs */
 
 enum proof { PROOF_NONE, PROOF_ACCEPTED, PROOF_READ_BACK, PROOF_LOGGED, PROOF_EVERYWHERE };
@@ -47,11 +47,11 @@ enum { EXIT_USAGE = 64, EXIT_CONFIG = 78 };
 /* One goal of a plan (the disable, the reset), over all DCs it was sent to. */
 struct goal_facts {
     bool some_done, some_already, some_unknown, some_refused, some_failed;
-    bool some_undone;   /* accepted, but reading back shows otherwise */
-    bool some_logged;   /* an event of ours proves it, at the DC that did it */
-    bool log_watched;   /* there is a log to prove it with (events is not none) */
-    bool converged;     /* every writable DC shows the same version, and it is what we wanted */
-    bool reverted;      /* some DC shows, at the end, that it is not so */
+    bool some_undone; /* accepted, but reading back shows otherwise */
+    bool some_logged; /* an event of ours proves it, at the DC that did it */
+    bool log_watched; /* there is a log to prove it with (events is not none) */
+    bool converged;   /* every writable DC shows the same version, and it is what we wanted */
+    bool reverted;    /* some DC shows, at the end, that it is not so */
 };
 
 struct verdict_out {

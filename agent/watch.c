@@ -278,8 +278,11 @@ bool watch_health(const struct watch *w, size_t i, struct watch_health *ret)
         return false;
     if (l->opened)
         evlog_source_health(l->source, &h);
-    *ret = (struct watch_health){.dc = l->dc, .count = l->count, .open = l->opened && h.open,
-                                 .missing = h.missing, .writable = h.writable,
+    *ret = (struct watch_health){.dc = l->dc,
+                                 .count = l->count,
+                                 .open = l->opened && h.open,
+                                 .missing = h.missing,
+                                 .writable = h.writable,
                                  .why = l->failed ? l->why.msg : ""};
     for (unsigned k = 0; k < l->count; k++)
         ret->paths[k] = l->paths[k];
@@ -320,11 +323,13 @@ static void who(char *buf, size_t size, const struct evlog_event *ev)
     char shown[TEXT_SHOWN];
 
     (void)snprintf(buf, size, "%s (event %u)",
-                   text_shown(shown, ev->actor.name[0] != '\0' ? ev->actor.name : ev->actor.sid), ev->id);
+                   text_shown(shown, ev->actor.name[0] != '\0' ? ev->actor.name : ev->actor.sid),
+                   ev->id);
 }
 
 /* Why did it not come? The likeliest cause, and what mends it. */
-static void why_not(const struct watch_expect *x, const struct evlog_result *r, struct watch_result *out)
+static void why_not(const struct watch_expect *x, const struct evlog_result *r,
+                    struct watch_result *out)
 {
     struct evlog_health h = {0};
     char shown[TEXT_SHOWN];
@@ -348,9 +353,11 @@ static void why_not(const struct watch_expect *x, const struct evlog_result *r, 
         (void)snprintf(out->detail, sizeof(out->detail), "%.100s cannot be read",
                        text_shown(shown, x->log->paths[0]));
     else if (r->foreign != NULL)
-        (void)snprintf(out->detail, sizeof(out->detail), "no event by us: someone else made this change");
+        (void)snprintf(out->detail, sizeof(out->detail),
+                       "no event by us: someone else made this change");
     else if (r->failure != NULL)
-        (void)snprintf(out->detail, sizeof(out->detail), "the log shows only a failed attempt of ours");
+        (void)snprintf(out->detail, sizeof(out->detail),
+                       "the log shows only a failed attempt of ours");
     else if (r->elsewhere != NULL)
         (void)snprintf(out->detail, sizeof(out->detail), "our event came from another DC (%.80s)",
                        text_shown(shown, r->elsewhere->computer));
@@ -367,10 +374,11 @@ static void why_not(const struct watch_expect *x, const struct evlog_result *r, 
         (void)snprintf(out->detail, sizeof(out->detail),
                        "no event at all came from %.60s: is auditing on? see cordon doctor", x->dc);
     else
-        (void)snprintf(out->detail, sizeof(out->detail),
-                       "events came from %.60s, but none of this change: is User Account Management "
-                       "audited? see cordon doctor",
-                       x->dc);
+        (void)snprintf(
+            out->detail, sizeof(out->detail),
+            "events came from %.60s, but none of this change: is User Account Management "
+            "audited? see cordon doctor",
+            x->dc);
 }
 
 /* What anybody may write to is no witness (F1, rule 5). */

@@ -108,18 +108,27 @@ static void on_dcs(void *arg, struct ad_dc *dc)
 int world_open(struct loop *l, const struct world_opts *opts, struct world *w,
                void (*ready)(void *arg, const struct err *e), void *arg, struct err *e)
 {
-    struct ad_dcs_opts d = {.domain = opts->domain, .as_agent = opts->as_agent,
-                            .only = opts->only_dc, .window = opts->cfg->window};
+    struct ad_dcs_opts d = {.domain = opts->domain,
+                            .as_agent = opts->as_agent,
+                            .only = opts->only_dc,
+                            .window = opts->cfg->window};
     char host[64] = "";
 
-    *w = (struct world){.loop = l, .cfg = opts->cfg, .domain = opts->domain, .report = opts->report,
-                        .wait_ms = opts->wait_ms, .ready = ready, .arg = arg};
+    *w = (struct world){.loop = l,
+                        .cfg = opts->cfg,
+                        .domain = opts->domain,
+                        .report = opts->report,
+                        .wait_ms = opts->wait_ms,
+                        .ready = ready,
+                        .arg = arg};
     if (gethostname(host, sizeof(host) - 1) == 0) {
-        (void)snprintf(w->own_computer, sizeof(w->own_computer), "%.*s$", (int)strcspn(host, "."), host);
+        (void)snprintf(w->own_computer, sizeof(w->own_computer), "%.*s$", (int)strcspn(host, "."),
+                       host);
         for (char *p = w->own_computer; *p != '\0'; p++)
             *p = (char)toupper((unsigned char)*p);
     }
-    if (opts->with_ledger && ledger_open(opts->state_dir, l, /* readonly */ false, &w->ledger, e) < 0)
+    if (opts->with_ledger &&
+        ledger_open(opts->state_dir, l, /* readonly */ false, &w->ledger, e) < 0)
         return -1;
     if (opts->with_watch) {
         if (watch_open(l, opts->cfg, opts->domain, on_watch, w, &w->watch, e) < 0)

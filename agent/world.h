@@ -23,12 +23,12 @@ struct world {
     const struct cfg_domain *domain;
     struct ad_dcs *dcs;
     struct watch *watch;
-    struct ledger *ledger;       /* NULL in a dry run */
+    struct ledger *ledger; /* NULL in a dry run */
     struct policy *policy;
     struct report *report;
-    char own_computer[80];       /* this host's sAMAccountName if it were joined: "MGMT1$" */
-    uint64_t wait_ms;            /* for convergence */
-    struct casefile *running;    /* those that hear of DCs that change */
+    char own_computer[80];    /* this host's sAMAccountName if it were joined: "MGMT1$" */
+    uint64_t wait_ms;         /* for convergence */
+    struct casefile *running; /* those that hear of DCs that change */
     bool interrupted;
 
     /* private: opening */
@@ -43,7 +43,7 @@ struct world_opts {
     const struct cfg *cfg;
     const struct cfg_domain *domain;
     bool as_agent, with_ledger, with_watch;
-    const char *only_dc;         /* --dc */
+    const char *only_dc; /* --dc */
     const char *state_dir;
     uint64_t wait_ms;
     struct report *report;

@@ -11,12 +11,12 @@
 
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 
-#define TAKE(p)                                                                                    \
-    __extension__({                                                                                \
-        __auto_type take_from_ = &(p);                                                             \
-        __auto_type taken_ = *take_from_;                                                          \
-        *take_from_ = NULL;                                                                        \
-        taken_;                                                                                    \
+#define TAKE(p)                           \
+    __extension__({                       \
+        __auto_type take_from_ = &(p);    \
+        __auto_type taken_ = *take_from_; \
+        *take_from_ = NULL;               \
+        taken_;                           \
     })
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -20,7 +20,7 @@ int id_ulid(char buf[ID_ULID], int64_t now_ms, struct err *e);
 bool id_ulid_ok(const char *s); /* exactly 26 characters of the alphabet, first 0-7 */
 
 int id_sha256(const void *p, size_t n, uint8_t ret[ID_SHA256], struct err *e);
-void id_hex(char *buf, const uint8_t *p, size_t n);            /* buf: 2n + 1 */
-bool id_unhex(uint8_t *buf, size_t n, const char *s);           /* exactly 2n digits */
+void id_hex(char *buf, const uint8_t *p, size_t n);   /* buf: 2n + 1 */
+bool id_unhex(uint8_t *buf, size_t n, const char *s); /* exactly 2n digits */
 
 #endif

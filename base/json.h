@@ -39,7 +39,7 @@ void json_freep(struct cJSON **j);
 const struct cJSON *json_get(const struct cJSON *obj, const char *name);
 /* A path of names parted by '/': json_at(j, "winlog/event_data/TargetSid"). */
 const struct cJSON *json_at(const struct cJSON *obj, const char *path);
-const char *json_str(const struct cJSON *obj, const char *name);       /* NULL if absent or no string */
+const char *json_str(const struct cJSON *obj, const char *name); /* NULL if absent or no string */
 bool json_i64(const struct cJSON *obj, const char *name, int64_t *ret); /* whole number only */
 bool json_bool(const struct cJSON *obj, const char *name, bool *ret);
 bool json_is_object(const struct cJSON *j);
@@ -70,7 +70,7 @@ void json_out_i64(struct json_out *o, const char *name, int64_t v);
 void json_out_u64(struct json_out *o, const char *name, uint64_t v);
 void json_out_bool(struct json_out *o, const char *name, bool v);
 void json_out_null(struct json_out *o, const char *name);
-void json_out_time(struct json_out *o, const char *name, int64_t ms); /* ISO, base/stamp.h */
+void json_out_time(struct json_out *o, const char *name, int64_t ms);      /* ISO, base/stamp.h */
 void json_out_raw(struct json_out *o, const char *name, const char *json); /* already JSON */
 
 #endif

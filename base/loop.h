@@ -35,7 +35,8 @@ uint64_t loop_now_us(struct loop *l); /* not cached: for measuring */
 struct loop_timer *loop_timer_start(struct loop *l, uint64_t ms, loop_cb cb, void *arg);
 void loop_timer_stop(struct loop_timer **t); /* NULL and NULL inside are fine */
 
-struct loop_watch *loop_watch_start(struct loop *l, int fd, int events, loop_watch_cb cb, void *arg);
+struct loop_watch *loop_watch_start(struct loop *l, int fd, int events, loop_watch_cb cb,
+                                    void *arg);
 int loop_watch_change(struct loop_watch *w, int events);
 void loop_watch_stop(struct loop_watch **w); /* the fd may be closed right after */
 

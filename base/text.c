@@ -189,8 +189,8 @@ bool text_utf8_ok(const char *s, size_t n)
 bool text_is_hidden(uint32_t c)
 {
     return c < 0x20 || (c >= 0x7f && c <= 0x9f) || /* C0, DEL, C1 */
-           c == 0xad || c == 0x34f || c == 0x61c || c == 0x115f || c == 0x1160 ||
-           c == 0x17b4 || c == 0x17b5 || (c >= 0x180b && c <= 0x180f) ||
+           c == 0xad || c == 0x34f || c == 0x61c || c == 0x115f || c == 0x1160 || c == 0x17b4 ||
+           c == 0x17b5 || (c >= 0x180b && c <= 0x180f) ||
            (c >= 0x200b && c <= 0x200f) || /* zero width, direction marks */
            (c >= 0x2028 && c <= 0x202e) || /* line separators, embeddings, overrides */
            (c >= 0x2060 && c <= 0x206f) || /* word joiner, isolates, deprecated formats */
@@ -324,8 +324,8 @@ bool text_to_duration(const char *s, uint64_t *ret_ms)
     static const struct {
         const char *unit;
         uint64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"", 1000}, {"m", 60000}, {"min", 60000},
-                 {"h", 3600000}, {"d", 86400000}};
+    } units[] = {{"ms", 1},      {"s", 1000},    {"", 1000},     {"m", 60000},
+                 {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
     char digits[21];
     size_t n = strspn(s, "0123456789");
     uint64_t v;

@@ -42,7 +42,8 @@ extern char text_empty[1];
 #define TEXT_SHOW_LIMIT 256
 void text_show(struct text *t, const char *s, size_t n, size_t limit);
 
-/* For text of our own that quotes foreign text already: what is hidden is escaped, the rest stays. */
+/* For text of our own that quotes foreign text already: what is hidden is escaped, the rest stays.
+ */
 void text_safe(struct text *t, const char *s);
 
 /* The same into a caller's buffer, for error messages; returns buf. */

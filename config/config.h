@@ -23,8 +23,8 @@ enum cfg_transport { CFG_TRANSPORT_GSSAPI, CFG_TRANSPORT_LDAPS };
 enum cfg_write { CFG_WRITE_ALL, CFG_WRITE_FIRST };
 
 struct cfg_domain {
-    char *name;      /* DNS name, lower case: "corp.example.com" */
-    char *realm;     /* default: the name in upper case */
+    char *name;  /* DNS name, lower case: "corp.example.com" */
+    char *realm; /* default: the name in upper case */
     struct cfg_list dcs;
     char *site;      /* NULL: ask a DC (LDAP ping) */
     char *keytab;    /* path or NULL */
@@ -33,7 +33,7 @@ struct cfg_domain {
     enum cfg_events events;
     struct cfg_list events_file; /* "/path", or "host:/path" with a host of `dcs` or the domain */
     enum cfg_transport transport;
-    char *ca_file;   /* for ldaps; NULL: the system's */
+    char *ca_file; /* for ldaps; NULL: the system's */
     enum cfg_write write;
     unsigned write_limit;
     uint64_t connect_timeout_ms;

@@ -169,8 +169,8 @@ const struct cfg_key cfg_keys[] = {
      .help = "How many automatic changes are let through in a while."},
 
 /* --- for issues to come: known, so that a file written for them stays valid --------- */
-#define LATER(section, name, like, text)                        \
-    {                                                           \
+#define LATER(section, name, like, text)                            \
+    {                                                               \
         section, name, CFG_LATER, .typical = (like), .help = (text) \
     }
     LATER("entra", "tenant", "00000000-0000-0000-0000-000000000000", "The tenant."),

@@ -32,8 +32,9 @@ struct find {
     void *arg;
 };
 
-static const char *const find_attrs[] = {"objectGUID", "objectSid", "sAMAccountName",
-                                         "userPrincipalName", "mS-DS-ConsistencyGuid", NULL};
+static const char *const find_attrs[] = {
+    "objectGUID", "objectSid", "sAMAccountName", "userPrincipalName", "mS-DS-ConsistencyGuid",
+    NULL};
 
 static void find_free(struct find *f)
 {
@@ -87,7 +88,8 @@ int ad_find_start(struct ad_conn *c, const struct ad_name *name,
     f->arg = arg;
     f->domain_dn = text_dup(domain_dn);
     f->dns = text_dup(domain->dns);
-    f->netbios = domain->netbios != NULL && domain->netbios[0] != '\0' ? text_dup(domain->netbios) : NULL;
+    f->netbios =
+        domain->netbios != NULL && domain->netbios[0] != '\0' ? text_dup(domain->netbios) : NULL;
     if (f->domain_dn == NULL || f->dns == NULL) {
         find_free(f);
         return err_set(e, ERR_NOMEM, 0, "look-up");
@@ -157,10 +159,12 @@ static void on_found(void *arg, const struct ad_entry *entries, size_t n, const 
     }
     /* An immutableId may be the objectGUID, unless that object has another ConsistencyGuid. */
     if (f->name.kind == AD_NAME_IMMUTABLE && !f->second) {
-        const struct ad_attr *a = n == 1 ? ad_entry_attr(&entries[0], "mS-DS-ConsistencyGuid") : NULL;
+        const struct ad_attr *a =
+            n == 1 ? ad_entry_attr(&entries[0], "mS-DS-ConsistencyGuid") : NULL;
 
-        if (n != 1 || !ad_name_immutable_ok(&f->name, a != NULL && a->count == 1 ? a->values[0].s : NULL,
-                                            a != NULL && a->count == 1 ? a->values[0].n : 0)) {
+        if (n != 1 ||
+            !ad_name_immutable_ok(&f->name, a != NULL && a->count == 1 ? a->values[0].s : NULL,
+                                  a != NULL && a->count == 1 ? a->values[0].n : 0)) {
             f->second = true;
             if (find_search(f, NULL, &mine) < 0)
                 find_report(f, NULL, 0, &mine);
@@ -168,8 +172,8 @@ static void on_found(void *arg, const struct ad_entry *entries, size_t n, const 
         }
     }
     if (n == 0) {
-        (void)err_set(&mine, ERR_NOTFOUND, 0, "no account '%s' in %s", text_shown(shown, f->name.text),
-                      f->dns);
+        (void)err_set(&mine, ERR_NOTFOUND, 0, "no account '%s' in %s",
+                      text_shown(shown, f->name.text), f->dns);
         find_report(f, NULL, 0, &mine);
     } else if (n > 1) {
         char other[TEXT_SHOWN], third[TEXT_SHOWN];
@@ -191,28 +195,82 @@ static void on_found(void *arg, const struct ad_entry *entries, size_t n, const 
 
 /* --- read ---------------------------------------------------------------------------- */
 
-static const char *const prove_attrs[] = {"objectGUID", "userAccountControl", "pwdLastSet",
+static const char *const prove_attrs[] = {"objectGUID",  "userAccountControl",   "pwdLastSet",
                                           "lockoutTime", "replPropertyMetaData", NULL};
-static const char *const judge_attrs[] = {
-    "objectGUID", "objectSid", "objectClass", "sAMAccountName", "sAMAccountType", "name",
-    "userPrincipalName", "userAccountControl", "pwdLastSet", "lockoutTime", "primaryGroupID",
-    "adminCount", "isCriticalSystemObject", "msDS-SecondaryKrbTgtNumber", "tokenGroups",
-    "sIDHistory", "servicePrincipalName", "memberOf", "replPropertyMetaData",
-    "msDS-UserPasswordExpiryTimeComputed", NULL};
-static const char *const show_attrs[] = {
-    "objectGUID", "objectSid", "objectClass", "sAMAccountName", "sAMAccountType", "name",
-    "userPrincipalName", "userAccountControl", "pwdLastSet", "lockoutTime", "primaryGroupID",
-    "adminCount", "isCriticalSystemObject", "msDS-SecondaryKrbTgtNumber", "tokenGroups",
-    "sIDHistory", "servicePrincipalName", "memberOf", "replPropertyMetaData",
-    "msDS-UserPasswordExpiryTimeComputed", "nTSecurityDescriptor", "mail", "displayName",
-    "lastLogon", "accountExpires", "msDS-User-Account-Control-Computed", "msDS-KeyCredentialLink",
-    "msDS-AllowedToDelegateTo", "msDS-AllowedToActOnBehalfOfOtherIdentity", "whenCreated", NULL};
-static const char *const judge_dacl_attrs[] = {
-    "objectGUID", "objectSid", "objectClass", "sAMAccountName", "sAMAccountType", "name",
-    "userPrincipalName", "userAccountControl", "pwdLastSet", "lockoutTime", "primaryGroupID",
-    "adminCount", "isCriticalSystemObject", "msDS-SecondaryKrbTgtNumber", "tokenGroups",
-    "sIDHistory", "servicePrincipalName", "memberOf", "replPropertyMetaData",
-    "msDS-UserPasswordExpiryTimeComputed", "nTSecurityDescriptor", NULL};
+static const char *const judge_attrs[] = {"objectGUID",
+                                          "objectSid",
+                                          "objectClass",
+                                          "sAMAccountName",
+                                          "sAMAccountType",
+                                          "name",
+                                          "userPrincipalName",
+                                          "userAccountControl",
+                                          "pwdLastSet",
+                                          "lockoutTime",
+                                          "primaryGroupID",
+                                          "adminCount",
+                                          "isCriticalSystemObject",
+                                          "msDS-SecondaryKrbTgtNumber",
+                                          "tokenGroups",
+                                          "sIDHistory",
+                                          "servicePrincipalName",
+                                          "memberOf",
+                                          "replPropertyMetaData",
+                                          "msDS-UserPasswordExpiryTimeComputed",
+                                          NULL};
+static const char *const show_attrs[] = {"objectGUID",
+                                         "objectSid",
+                                         "objectClass",
+                                         "sAMAccountName",
+                                         "sAMAccountType",
+                                         "name",
+                                         "userPrincipalName",
+                                         "userAccountControl",
+                                         "pwdLastSet",
+                                         "lockoutTime",
+                                         "primaryGroupID",
+                                         "adminCount",
+                                         "isCriticalSystemObject",
+                                         "msDS-SecondaryKrbTgtNumber",
+                                         "tokenGroups",
+                                         "sIDHistory",
+                                         "servicePrincipalName",
+                                         "memberOf",
+                                         "replPropertyMetaData",
+                                         "msDS-UserPasswordExpiryTimeComputed",
+                                         "nTSecurityDescriptor",
+                                         "mail",
+                                         "displayName",
+                                         "lastLogon",
+                                         "accountExpires",
+                                         "msDS-User-Account-Control-Computed",
+                                         "msDS-KeyCredentialLink",
+                                         "msDS-AllowedToDelegateTo",
+                                         "msDS-AllowedToActOnBehalfOfOtherIdentity",
+                                         "whenCreated",
+                                         NULL};
+static const char *const judge_dacl_attrs[] = {"objectGUID",
+                                               "objectSid",
+                                               "objectClass",
+                                               "sAMAccountName",
+                                               "sAMAccountType",
+                                               "name",
+                                               "userPrincipalName",
+                                               "userAccountControl",
+                                               "pwdLastSet",
+                                               "lockoutTime",
+                                               "primaryGroupID",
+                                               "adminCount",
+                                               "isCriticalSystemObject",
+                                               "msDS-SecondaryKrbTgtNumber",
+                                               "tokenGroups",
+                                               "sIDHistory",
+                                               "servicePrincipalName",
+                                               "memberOf",
+                                               "replPropertyMetaData",
+                                               "msDS-UserPasswordExpiryTimeComputed",
+                                               "nTSecurityDescriptor",
+                                               NULL};
 
 struct reading {
     struct ad_guid guid;
@@ -300,7 +358,8 @@ static int take_stamps(const struct ad_entry *en, struct ad_account *a, struct e
         return 0;
     if (ad_meta_find(v.s, v.n, AD_ATTID_UAC, &a->has_uac_stamp, &a->uac_stamp, e) < 0 ||
         ad_meta_find(v.s, v.n, AD_ATTID_PWD_LAST_SET, &a->has_pwd_stamp, &a->pwd_stamp, e) < 0 ||
-        ad_meta_find(v.s, v.n, AD_ATTID_UNICODE_PWD, &a->has_unicode_stamp, &a->unicode_stamp, e) < 0)
+        ad_meta_find(v.s, v.n, AD_ATTID_UNICODE_PWD, &a->has_unicode_stamp, &a->unicode_stamp, e) <
+            0)
         return err_wrap(e, "replPropertyMetaData");
     return 0;
 }
@@ -343,7 +402,8 @@ static int take_subject(const struct ad_entry *en, struct ad_account *a, struct 
     if (ad_value_sids(at, TOKENS_MAX, &sids, &s->token_group_count, e) < 0)
         return -1;
     s->token_groups = sids;
-    if (ad_value_sids(ad_entry_attr(en, "sIDHistory"), TOKENS_MAX, &sids, &s->sid_history_count, e) < 0)
+    if (ad_value_sids(ad_entry_attr(en, "sIDHistory"), TOKENS_MAX, &sids, &s->sid_history_count,
+                      e) < 0)
         return -1;
     s->sid_history = sids;
     if (ad_value_text(ad_entry_attr(en, "name"), TEXT_MAX, &name, e) < 0)
@@ -425,8 +485,10 @@ int ad_account_decode(const struct ad_entry *en, const struct ad_guid *want, int
     if ((what & AD_READ_PROVE) == 0) {
         if (ad_value_text(ad_entry_attr(en, "sAMAccountName"), TEXT_MAX, &a->sam, e) < 0 ||
             ad_value_text(ad_entry_attr(en, "userPrincipalName"), TEXT_MAX, &a->upn, e) < 0 ||
-            take_strings(ad_entry_attr(en, "memberOf"), &a->member_of, &a->member_of_count, e) < 0 ||
-            take_strings(ad_entry_attr(en, "servicePrincipalName"), &a->spns, &a->spn_count, e) < 0 ||
+            take_strings(ad_entry_attr(en, "memberOf"), &a->member_of, &a->member_of_count, e) <
+                0 ||
+            take_strings(ad_entry_attr(en, "servicePrincipalName"), &a->spns, &a->spn_count, e) <
+                0 ||
             take_subject(en, a, e) < 0)
             goto bad;
         if ((what & (AD_READ_DACL | AD_READ_SHOW)) != 0 && take_dacl(en, a, e) < 0)
@@ -465,15 +527,16 @@ int ad_read_start(struct ad_conn *c, const struct ad_guid *guid, int what, ad_re
     if (r == NULL)
         return err_set(e, ERR_NOMEM, 0, "read");
     *r = (struct reading){.guid = *guid, .what = what, .cb = cb, .arg = arg};
-    if (ad_search_start(c,
-                        &(struct ad_search){.base = ad_guid_to_dn(guid, base),
-                                            .attrs = (what & AD_READ_PROVE) != 0  ? prove_attrs
-                                                     : (what & AD_READ_SHOW) != 0 ? show_attrs
-                                                     : (what & AD_READ_DACL) != 0 ? judge_dacl_attrs
-                                                                                  : judge_attrs,
-                                            .limit = 1,
-                                            .with_dacl = (what & (AD_READ_DACL | AD_READ_SHOW)) != 0},
-                        on_entry, r, ret_op, e) < 0) {
+    if (ad_search_start(
+            c,
+            &(struct ad_search){.base = ad_guid_to_dn(guid, base),
+                                .attrs = (what & AD_READ_PROVE) != 0  ? prove_attrs
+                                         : (what & AD_READ_SHOW) != 0 ? show_attrs
+                                         : (what & AD_READ_DACL) != 0 ? judge_dacl_attrs
+                                                                      : judge_attrs,
+                                .limit = 1,
+                                .with_dacl = (what & (AD_READ_DACL | AD_READ_SHOW)) != 0},
+            on_entry, r, ret_op, e) < 0) {
         free(r);
         return -1;
     }
@@ -553,8 +616,11 @@ static int ask_level(struct explain *x, struct err *e)
     rc = text_check(&filter, "groups", e);
     if (rc == 0)
         rc = ad_search_start(x->conn,
-                             &(struct ad_search){.base = x->domain_dn, .subtree = true,
-                                                 .filter = filter.s, .attrs = attrs, .limit = GROUPS},
+                             &(struct ad_search){.base = x->domain_dn,
+                                                 .subtree = true,
+                                                 .filter = filter.s,
+                                                 .attrs = attrs,
+                                                 .limit = GROUPS},
                              on_level, x, NULL, e);
     text_done(&filter);
     return rc;
@@ -571,8 +637,9 @@ static void explain_path(struct explain *x, size_t at)
         path[n++] = i;
     for (size_t i = n; i > 0; i--)
         text_addf(&t, "%s%s", i == n ? " through " : ", ",
-                  text_shown(shown, x->groups[path[i - 1]].sam != NULL ? x->groups[path[i - 1]].sam
-                                                                       : x->groups[path[i - 1]].dn));
+                  text_shown(shown, x->groups[path[i - 1]].sam != NULL
+                                        ? x->groups[path[i - 1]].sam
+                                        : x->groups[path[i - 1]].dn));
     explain_end(x, t.failed ? NULL : t.s);
     text_done(&t);
 }
@@ -655,10 +722,9 @@ int ad_explain_start(struct ad_conn *c, const struct ad_account *a, const struct
     if ((a->subject.has_primary_group && ad_sid_rid(group) == a->subject.primary_group &&
          ad_sid_domain_eq(group, &a->subject.sid)) ||
         x->count == 0)
-        rc = ad_search_start(c,
-                             &(struct ad_search){.base = ad_sid_to_dn(group, base), .attrs = attrs,
-                                                 .limit = 1},
-                             on_primary, x, NULL, e);
+        rc = ad_search_start(
+            c, &(struct ad_search){.base = ad_sid_to_dn(group, base), .attrs = attrs, .limit = 1},
+            on_primary, x, NULL, e);
     else
         rc = ask_level(x, e);
     if (rc < 0) {

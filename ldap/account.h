@@ -22,26 +22,26 @@ struct ad_account {
     struct ad_subject subject; /* what the guard judges: SIDs, groups, flags */
     char *dn, *sam, *upn, *mail, *display_name;
     struct ad_guid guid;
-    uint32_t uac;              /* as stored */
-    uint32_t uac_computed;     /* msDS-User-Account-Control-Computed: 0x10 locked, 0x800000 expired */
+    uint32_t uac;          /* as stored */
+    uint32_t uac_computed; /* msDS-User-Account-Control-Computed: 0x10 locked, 0x800000 expired */
     bool has_computed;
-    int64_t pwd_last_set;      /* FILETIME; 0: must change */
+    int64_t pwd_last_set; /* FILETIME; 0: must change */
     bool has_pwd_last_set;
-    int64_t pwd_expires;       /* msDS-UserPasswordExpiryTimeComputed; 0, INT64_MAX: never */
+    int64_t pwd_expires; /* msDS-UserPasswordExpiryTimeComputed; 0, INT64_MAX: never */
     bool has_pwd_expires;
     int64_t lockout_time, last_logon, account_expires;
     bool has_lockout_time, has_last_logon, has_account_expires;
     struct ad_stamp uac_stamp, pwd_stamp, unicode_stamp; /* replPropertyMetaData */
     bool has_uac_stamp, has_pwd_stamp, has_unicode_stamp;
-    bool dacl_read;            /* the next is known */
+    bool dacl_read; /* the next is known */
     bool cannot_change_password;
-    char **member_of;          /* direct groups, DNs (NULL where not read) */
+    char **member_of; /* direct groups, DNs (NULL where not read) */
     size_t member_of_count;
     char **spns;
     size_t spn_count;
-    size_t key_credentials;    /* msDS-KeyCredentialLink */
-    size_t delegates_to;       /* msDS-AllowedToDelegateTo */
-    bool acts_on_behalf;       /* msDS-AllowedToActOnBehalfOfOtherIdentity is set */
+    size_t key_credentials; /* msDS-KeyCredentialLink */
+    size_t delegates_to;    /* msDS-AllowedToDelegateTo */
+    bool acts_on_behalf;    /* msDS-AllowedToActOnBehalfOfOtherIdentity is set */
     int64_t when_created_ms;
 };
 
@@ -60,16 +60,18 @@ struct ad_found {
 
 /* cb: count 1: found. ERR_NOTFOUND; ERR_AMBIGUOUS with what was found (two or three), the message
  * listing them; other errors as of the connection. */
-typedef void (*ad_find_cb)(void *arg, const struct ad_found *found, size_t count, const struct err *e);
+typedef void (*ad_find_cb)(void *arg, const struct ad_found *found, size_t count,
+                           const struct err *e);
 int ad_find_start(struct ad_conn *c, const struct ad_name *name,
-                  const struct ad_name_domain *domain, const char *domain_dn, ad_find_cb cb, void *arg, struct ad_op **ret_op, struct err *e);
+                  const struct ad_name_domain *domain, const char *domain_dn, ad_find_cb cb,
+                  void *arg, struct ad_op **ret_op, struct err *e);
 
 /* --- read ----------------------------------------------------------------------- */
 enum {
-    AD_READ_JUDGE = 0,    /* what guard, change and proof need */
-    AD_READ_DACL = 1,     /* also who may change the password (cannot_change_password) */
-    AD_READ_SHOW = 2,     /* also what a person wants to know */
-    AD_READ_PROVE = 4,    /* only what a read-back needs: no groups */
+    AD_READ_JUDGE = 0, /* what guard, change and proof need */
+    AD_READ_DACL = 1,  /* also who may change the password (cannot_change_password) */
+    AD_READ_SHOW = 2,  /* also what a person wants to know */
+    AD_READ_PROVE = 4, /* only what a read-back needs: no groups */
 };
 /* `a` is the callee's to keep: ad_account_free. ERR_INVALID: an entry that is not what it must be
  * (no objectSid, two values where one belongs, another object than asked for). */

@@ -18,10 +18,10 @@
 enum ad_pwd_edit { AD_PWD_KEEP, AD_PWD_EXPIRE, AD_PWD_NOW }; /* pwdLastSet: as it is, 0, -1 */
 
 struct ad_edits {
-    bool uac;                   /* userAccountControl is written: */
+    bool uac; /* userAccountControl is written: */
     uint32_t uac_old, uac_new;
     enum ad_pwd_edit pwd;
-    bool replace_form;          /* userAccountControl by replace: the caller reads back and compares */
+    bool replace_form; /* userAccountControl by replace: the caller reads back and compares */
 };
 
 /* One modify of <GUID=...>. cb: see conn.h; ERR_CONFLICT: the value is another by now. */

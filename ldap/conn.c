@@ -75,7 +75,7 @@ struct op_list {
     unsigned count;
 };
 
-struct opening { /* owned by the job until open_done */
+struct opening {          /* owned by the job until open_done */
     struct ad_conn *conn; /* NULL once nobody waits any more */
     char *host, *ca_file, *ccache;
     unsigned port;
@@ -144,7 +144,8 @@ static void opening_free(struct opening *o)
 /* Connect to one address within the time left. */
 static int connect_one(const struct addrinfo *ai, int64_t deadline, int *ret_fd, struct err *e)
 {
-    CLEANUP(cleanup_fdp) int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    CLEANUP(cleanup_fdp)
+    int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     struct pollfd p;
     int64_t left;
     int failed = 0, one = 1, idle = 60, user_ms = 20000;
@@ -247,11 +248,13 @@ static int set_options(struct opening *o, struct err *e)
     if (o->tls) {
         rc |= ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand);
         rc |= ldap_set_option(ld, LDAP_OPT_X_TLS_PROTOCOL_MIN, &tls12);
-        rc |= ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE,
-                              o->ca_file != NULL ? o->ca_file : "/etc/ssl/certs/ca-certificates.crt");
+        rc |=
+            ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE,
+                            o->ca_file != NULL ? o->ca_file : "/etc/ssl/certs/ca-certificates.crt");
         rc |= ldap_set_option(ld, LDAP_OPT_X_SASL_CBINDING, &endpoint);
         rc |= ldap_set_option(ld, LDAP_OPT_X_TLS_NEWCTX, &zero);
-        if (rc == 0 && (ldap_get_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &got) != 0 || got != demand))
+        if (rc == 0 &&
+            (ldap_get_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &got) != 0 || got != demand))
             rc = -1;
     }
     if (rc != 0)
@@ -292,8 +295,8 @@ static int sasl_bind(struct opening *o, struct err *e)
         int64_t left;
         struct timeval tv;
 
-        rc = ldap_sasl_interactive_bind(o->ld, NULL, "GSSAPI", NULL, NULL, LDAP_SASL_QUIET, interact,
-                                        NULL, answer, &mech, &msgid);
+        rc = ldap_sasl_interactive_bind(o->ld, NULL, "GSSAPI", NULL, NULL, LDAP_SASL_QUIET,
+                                        interact, NULL, answer, &mech, &msgid);
         if (answer != NULL)
             (void)ldap_msgfree(answer);
         answer = NULL;
@@ -321,8 +324,8 @@ static int sasl_bind(struct opening *o, struct err *e)
     (void)ldap_get_option(o->ld, LDAP_OPT_X_SASL_SSF, &ssf);
     o->ssf = ssf;
     if (!o->tls && ssf < 128)
-        rc = err_set(e, ERR_AUTH, (int)ssf, "bind: the connection is not sealed (SSF %u, 128 needed)",
-                     (unsigned)ssf);
+        rc = err_set(e, ERR_AUTH, (int)ssf,
+                     "bind: the connection is not sealed (SSF %u, 128 needed)", (unsigned)ssf);
     if (o->tls && !ldap_tls_inplace(o->ld))
         rc = err_set(e, ERR_AUTH, 0, "bind: TLS is not in force");
 out:
@@ -410,8 +413,8 @@ static void on_open_deadline(void *arg)
     c->opening->conn = NULL;
     c->opening = NULL;
     c->broken = true;
-    (void)err_set(&e, ERR_UNSENT, ETIMEDOUT, "%s: no connection in time (look-up, connect or Kerberos)",
-                  c->host);
+    (void)err_set(&e, ERR_UNSENT, ETIMEDOUT,
+                  "%s: no connection in time (look-up, connect or Kerberos)", c->host);
     c->ready(c->arg, &e);
 }
 
@@ -622,8 +625,8 @@ bad:
     free(attrs);
     if (ber != NULL)
         ber_free(ber, 0);
-    return err_set(e, ERR_INVALID, rc, "the DC's answer cannot be read (a value over %d bytes, or broken)",
-                   MAX_VALUE);
+    return err_set(e, ERR_INVALID, rc,
+                   "the DC's answer cannot be read (a value over %d bytes, or broken)", MAX_VALUE);
 }
 
 static void search_report(struct ad_op *op, const struct err *e)
@@ -774,7 +777,7 @@ static int op_send(struct ad_op *op, struct err *e)
     if (op->search_cb != NULL) {
         /* SDFlagsRequestValue ::= SEQUENCE { Flags INTEGER }, 4 = DACL (MS-ADTS 3.1.1.3.4.1.11) */
         static char dacl[] = {0x30, 0x03, 0x02, 0x01, 0x04};
-        LDAPControl sd = {.ldctl_oid = (char *)(uintptr_t)"1.2.840.113556.1.4.801",
+        LDAPControl sd = {.ldctl_oid = (char *)(uintptr_t) "1.2.840.113556.1.4.801",
                           .ldctl_value = {.bv_val = dacl, .bv_len = sizeof(dacl)},
                           .ldctl_iscritical = 1};
         LDAPControl *controls[] = {&sd, NULL};
@@ -1085,7 +1088,8 @@ static void take_message(struct ad_conn *c, LDAPMessage *msg)
     if ((ber_tag_t)type != (op->search_cb != NULL ? LDAP_RES_SEARCH_RESULT : LDAP_RES_MODIFY)) {
         (void)ldap_msgfree(msg);
         (void)err_set(&e, op->modify_cb != NULL ? ERR_UNPROVEN : ERR_INVALID, type,
-                      "%s: the DC answered with something else (type 0x%x)", c->host, (unsigned)type);
+                      "%s: the DC answered with something else (type 0x%x)", c->host,
+                      (unsigned)type);
         op_finish(op, &e);
         return;
     }
@@ -1098,7 +1102,8 @@ static void drain(struct ad_conn *c)
     struct timeval zero = {0};
     struct err e;
 
-    /* The SASL layer may hold whole answers already decrypted: until empty, not until unreadable. */
+    /* The SASL layer may hold whole answers already decrypted: until empty, not until unreadable.
+     */
     while (!c->closing && !c->broken) {
         LDAPMessage *msg = NULL;
         int rc = ldap_result(c->ld, LDAP_RES_ANY, LDAP_MSG_ONE, &zero, &msg);

@@ -26,11 +26,11 @@ struct ad_conn;
 struct ad_op;
 
 struct ad_conn_opts {
-    const char *host;   /* FQDN as in the SPN ldap/host: from config or SRV, never from reverse DNS */
-    unsigned port;      /* 0: 389, or 636 with tls */
-    bool tls;           /* LDAPS */
+    const char *host; /* FQDN as in the SPN ldap/host: from config or SRV, never from reverse DNS */
+    unsigned port;    /* 0: 389, or 636 with tls */
+    bool tls;         /* LDAPS */
     const char *ca_file; /* NULL: the system's */
-    const char *ccache; /* "MEMORY:..." of an ad_cred, or NULL: the caller's own default cache */
+    const char *ccache;  /* "MEMORY:..." of an ad_cred, or NULL: the caller's own default cache */
     uint64_t connect_timeout_ms;   /* name look-up and TCP connect */
     uint64_t operation_timeout_ms; /* each operation; the bind too, but at most twice the above */
     unsigned window;               /* operations in flight; more wait in line */
@@ -47,8 +47,8 @@ int ad_conn_open_start(struct loop *l, const struct ad_conn_opts *opts, ad_conn_
 void ad_conn_close(struct ad_conn **c);
 bool ad_conn_usable(const struct ad_conn *c); /* bound, and not lost */
 const char *ad_conn_host(const struct ad_conn *c);
-unsigned ad_conn_ssf(const struct ad_conn *c);  /* bits of encryption by SASL; 0 inside TLS */
-bool ad_conn_tls(const struct ad_conn *c);      /* inside checked TLS */
+unsigned ad_conn_ssf(const struct ad_conn *c); /* bits of encryption by SASL; 0 inside TLS */
+bool ad_conn_tls(const struct ad_conn *c);     /* inside checked TLS */
 /* "ipv4:10.0.0.5:50123": our end, in the form of Samba's audit log; "" if unknown. */
 const char *ad_conn_local(const struct ad_conn *c);
 
@@ -92,7 +92,8 @@ struct ad_mod {
     const char *attr;
     struct ad_value value; /* exactly one */
 };
-/* All in one modify, in order; atomic (RFC 4511 4.6). The values are copied; they are wiped after. */
+/* All in one modify, in order; atomic (RFC 4511 4.6). The values are copied; they are wiped after.
+ */
 typedef void (*ad_modify_cb)(void *arg, const struct err *e);
 int ad_modify_start(struct ad_conn *c, const char *dn, const struct ad_mod *mods, size_t count,
                     ad_modify_cb cb, void *arg, struct ad_op **ret_op, struct err *e);

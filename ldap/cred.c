@@ -22,7 +22,8 @@
 
 /* --- plug-ins -------------------------------------------------------------------------------- */
 
-/* Called by libsasl2 for each file that it would load: everything but GSSAPI's plug-in is passed over. */
+/* Called by libsasl2 for each file that it would load: everything but GSSAPI's plug-in is passed
+ * over. */
 static int verify_file(void *context, const char *file, sasl_verify_type_t type)
 {
     const char *slash = strrchr(file, '/'), *base = slash != NULL ? slash + 1 : file;
@@ -175,7 +176,8 @@ static int krb_err(krb5_context ctx, krb5_error_code code, const char *doing, st
     switch (code) {
     case KRB5KDC_ERR_PREAUTH_FAILED:
     case KRB5KRB_AP_ERR_BAD_INTEGRITY:
-        mend = ": the keytab's key is not the account's (password or kvno changed): make the keytab anew";
+        mend = ": the keytab's key is not the account's (password or kvno changed): make the "
+               "keytab anew";
         break;
     case KRB5KDC_ERR_C_PRINCIPAL_UNKNOWN:
         mend = ": no such account: check `principal`";
@@ -184,7 +186,8 @@ static int krb_err(krb5_context ctx, krb5_error_code code, const char *doing, st
         mend = ": the account is disabled or locked";
         break;
     case KRB5KRB_AP_ERR_SKEW:
-        mend = ": the clocks differ by more than 5 minutes: set this host's time (chronyc tracking)";
+        mend =
+            ": the clocks differ by more than 5 minutes: set this host's time (chronyc tracking)";
         break;
     case KRB5_KDC_UNREACH:
         mend = ": check port 88 to the DCs, and krb5.conf";
@@ -201,8 +204,7 @@ static int krb_err(krb5_context ctx, krb5_error_code code, const char *doing, st
     default:
         break;
     }
-    (void)err_set(e,
-                  code == KRB5_KDC_UNREACH || code == KRB5_REALM_UNKNOWN ? ERR_UNSENT : ERR_AUTH,
+    (void)err_set(e, code == KRB5_KDC_UNREACH || code == KRB5_REALM_UNKNOWN ? ERR_UNSENT : ERR_AUTH,
                   (int)code, "%s: %s%s", doing, text != NULL ? text_shown(shown, text) : "Kerberos",
                   mend);
     if (text != NULL)
@@ -222,8 +224,8 @@ struct from_keytab {
 };
 
 /* The configured principal, with the realm put behind where it has none; or the keytab's first. */
-static krb5_error_code choose_principal(krb5_context ctx, krb5_keytab kt, const struct from_keytab *f,
-                                        krb5_principal *ret)
+static krb5_error_code choose_principal(krb5_context ctx, krb5_keytab kt,
+                                        const struct from_keytab *f, krb5_principal *ret)
 {
     krb5_kt_cursor cursor;
     krb5_keytab_entry entry;
@@ -387,7 +389,8 @@ int ad_cred_caller(const char *realm, struct ad_cred *ret_cred, struct err *e)
     while (krb5_cc_next_cred(ctx, cc, &cursor, &creds) == 0) {
         /* Any ticket-granting ticket may lead to `realm`, by trust. */
         if (!krb5_is_config_principal(ctx, creds.server) && creds.server->length == 2 &&
-            creds.server->data[0].length == 6 && memcmp(creds.server->data[0].data, "krbtgt", 6) == 0) {
+            creds.server->data[0].length == 6 &&
+            memcmp(creds.server->data[0].data, "krbtgt", 6) == 0) {
             any = true;
             if ((int64_t)(uint32_t)creds.times.endtime > best)
                 best = (int64_t)(uint32_t)creds.times.endtime;

@@ -27,9 +27,9 @@ int ad_cred_only_gssapi(struct err *e);
 
 /* What the Kerberos library is to know of one domain. */
 struct ad_realm {
-    const char *domain;        /* DNS name */
+    const char *domain; /* DNS name */
     const char *realm;
-    const char *const *hosts;  /* its DCs as configured: each is a KDC too */
+    const char *const *hosts; /* its DCs as configured: each is a KDC too */
     size_t host_count;
 };
 

@@ -442,10 +442,15 @@ void ad_dc_reconnect(struct ad_dc *dc, const struct err *why)
 
 static void on_ready(void *arg, const struct err *e)
 {
-    static const char *const root_attrs[] = {
-        "currentTime", "defaultNamingContext", "configurationNamingContext", "dsServiceName",
-        "isSynchronized", "tokenGroups", "domainControllerFunctionality", "supportedCapabilities",
-        NULL};
+    static const char *const root_attrs[] = {"currentTime",
+                                             "defaultNamingContext",
+                                             "configurationNamingContext",
+                                             "dsServiceName",
+                                             "isSynchronized",
+                                             "tokenGroups",
+                                             "domainControllerFunctionality",
+                                             "supportedCapabilities",
+                                             NULL};
     static const char *const ping_attrs[] = {"netlogon", NULL};
     static const char *const head_attrs[] = {"nTSecurityDescriptor", "objectSid", NULL};
     struct ad_dc *dc = arg;
@@ -470,7 +475,8 @@ static void on_ready(void *arg, const struct err *e)
     }
     rc = text_check(&filter, "ping", &mine) < 0 || text_check(&head, "base", &mine) < 0 ? -1 : 0;
     if (rc == 0)
-        rc = ad_search_start(dc->conn, &(struct ad_search){.base = "", .attrs = root_attrs, .limit = 1},
+        rc = ad_search_start(dc->conn,
+                             &(struct ad_search){.base = "", .attrs = root_attrs, .limit = 1},
                              on_rootdse, dc, NULL, &mine);
     if (rc == 0)
         rc = ad_search_start(
@@ -478,10 +484,10 @@ static void on_ready(void *arg, const struct err *e)
             &(struct ad_search){.base = "", .filter = filter.s, .attrs = ping_attrs, .limit = 1},
             on_ping, dc, NULL, &mine);
     if (rc == 0)
-        rc = ad_search_start(dc->conn,
-                             &(struct ad_search){.base = head.s, .attrs = head_attrs, .limit = 1,
-                                                 .with_dacl = true},
-                             on_head, dc, NULL, &mine);
+        rc = ad_search_start(
+            dc->conn,
+            &(struct ad_search){.base = head.s, .attrs = head_attrs, .limit = 1, .with_dacl = true},
+            on_head, dc, NULL, &mine);
     text_done(&filter);
     text_done(&head);
     if (rc < 0)
@@ -565,7 +571,8 @@ static void on_rootdse(void *arg, const struct ad_entry *en, size_t n, const str
     if (a != NULL && a->count > 0 && a->count <= AD_TOKENS_MAX) {
         dc->tokens = calloc(a->count, sizeof(*dc->tokens));
         for (size_t i = 0; dc->tokens != NULL && i < a->count; i++) {
-            if (ad_sid_from_bytes(a->values[i].s, a->values[i].n, &dc->tokens[dc->token_count]) == 0)
+            if (ad_sid_from_bytes(a->values[i].s, a->values[i].n, &dc->tokens[dc->token_count]) ==
+                0)
                 dc->token_count++;
             else if (i == 0)
                 break;
@@ -597,7 +604,8 @@ static void on_ping(void *arg, const struct ad_entry *en, size_t n, const struct
         return;
     }
     a = n == 1 ? ad_entry_attr(en, "netlogon") : NULL;
-    if (a != NULL && a->count == 1 && ad_netlogon_parse(a->values[0].s, a->values[0].n, &nl, &mine) == 0) {
+    if (a != NULL && a->count == 1 &&
+        ad_netlogon_parse(a->values[0].s, a->values[0].n, &nl, &mine) == 0) {
         (void)snprintf(dc->site, sizeof(dc->site), "%.63s", nl.dc_site);
         (void)snprintf(dc->netbios, sizeof(dc->netbios), "%.63s", nl.netbios_domain);
         if ((nl.flags & AD_NETLOGON_WRITABLE) == 0)
@@ -659,8 +667,11 @@ static void ask_all(struct ad_dc *dc)
     text_addf(&base, "CN=Sites,%s", dc->config_dn);
     if (!filter.failed && !base.failed &&
         ad_search_start(dc->conn,
-                        &(struct ad_search){.base = base.s, .subtree = true, .filter = filter.s,
-                                            .attrs = attrs, .limit = DCS_ASKED},
+                        &(struct ad_search){.base = base.s,
+                                            .subtree = true,
+                                            .filter = filter.s,
+                                            .attrs = attrs,
+                                            .limit = DCS_ASKED},
                         on_ntds, dc, NULL, &e) == 0)
         d->asked = true;
     text_done(&filter);
@@ -698,8 +709,10 @@ static void on_ntds(void *arg, const struct ad_entry *en, size_t n, const struct
     text_addf(&base, "CN=Sites,%s", dc->config_dn);
     if (e == NULL && d->server_count > 0 && !base.failed)
         rc = ad_search_start(dc->conn,
-                             &(struct ad_search){.base = base.s, .subtree = true,
-                                                 .filter = "(objectClass=server)", .attrs = attrs,
+                             &(struct ad_search){.base = base.s,
+                                                 .subtree = true,
+                                                 .filter = "(objectClass=server)",
+                                                 .attrs = attrs,
                                                  .limit = 2 * DCS_ASKED},
                              on_servers, dc, NULL, &mine);
     text_done(&base);
@@ -728,7 +741,8 @@ static void on_servers(void *arg, const struct ad_entry *en, size_t n, const str
         copy_dn(host, sizeof(host), &en[i], "dNSHostName");
         if (!ours)
             continue;
-        /* K2: a name outside the domain is not bound to; then it is not known to be asked either. */
+        /* K2: a name outside the domain is not bound to; then it is not known to be asked either.
+         */
         if (host[0] != '\0' && text_ends_nocase(host, suffix)) {
             size_t was = d->count;
             struct ad_dc *other = add_dc(d, host, 389, false, &mine);

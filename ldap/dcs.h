@@ -34,23 +34,23 @@ struct ad_dc {
     char host[256];
     unsigned port;
     bool in_site;
-    bool write;             /* may be written to (false: only read, for convergence) */
+    bool write; /* may be written to (false: only read, for convergence) */
     enum ad_dc_state state;
-    struct ad_conn *conn;   /* usable in state READY */
-    struct err why;         /* in states DOWN and UNFIT */
-    unsigned failures;      /* in a row */
+    struct ad_conn *conn; /* usable in state READY */
+    struct err why;       /* in states DOWN and UNFIT */
+    unsigned failures;    /* in a row */
     /* what it told us after the bind */
-    struct ad_sid self;     /* who we are there: the first of rootDSE's tokenGroups */
+    struct ad_sid self; /* who we are there: the first of rootDSE's tokenGroups */
     bool has_self;
-    struct ad_sid *tokens;  /* our own groups there, `self` first */
+    struct ad_sid *tokens; /* our own groups there, `self` first */
     size_t token_count;
-    int64_t skew_ms;        /* its clock minus ours, +- 1 s (currentTime has whole seconds) */
+    int64_t skew_ms; /* its clock minus ours, +- 1 s (currentTime has whole seconds) */
     bool has_skew;
     char domain_dn[256];
     char config_dn[256];
-    char ntds_dn[512];      /* dsServiceName */
+    char ntds_dn[512]; /* dsServiceName */
     char site[64];
-    char netbios[64];       /* of the domain: "CORP"; "" unknown */
+    char netbios[64]; /* of the domain: "CORP"; "" unknown */
     uint32_t functional_level;
     bool synchronized;
     struct ad_sid domain_sid;
@@ -78,12 +78,13 @@ int ad_dcs_open_start(struct loop *l, const struct ad_dcs_opts *opts, ad_dcs_cb 
 void ad_dcs_close(struct ad_dcs **d); /* the callback is not called any more */
 
 bool ad_dcs_located(const struct ad_dcs *d);
-const struct err *ad_dcs_failed(const struct ad_dcs *d); /* no credentials, no DNS: nothing will come */
+const struct err *
+ad_dcs_failed(const struct ad_dcs *d); /* no credentials, no DNS: nothing will come */
 size_t ad_dcs_count(const struct ad_dcs *d);
 struct ad_dc *ad_dcs_at(struct ad_dcs *d, size_t i);
 /* Do we know of every writable DC of the domain? Asked of the directory itself (the NTDS settings
- * objects below CN=Sites, MS-ADTS 6.1.1.2.2.1.2.1.1) once, at the first DC that is ready: those that
- * neither the configuration nor DNS named are added, to be read and never written to. */
+ * objects below CN=Sites, MS-ADTS 6.1.1.2.2.1.2.1.1) once, at the first DC that is ready: those
+ * that neither the configuration nor DNS named are added, to be read and never written to. */
 enum ad_dcs_known { AD_DCS_ASKING, AD_DCS_ALL, AD_DCS_NOT_ALL };
 enum ad_dcs_known ad_dcs_known(const struct ad_dcs *d);
 /* Whether some DC may still become ready soon (first attempts not over). */

@@ -38,8 +38,8 @@ static int by_priority(const void *a, const void *b)
 }
 
 /* The SRV records of `name`, in RFC 2782's order (weights shuffled by a random part). */
-static int query_srv(const char *name, const char *domain, struct srv *ret, size_t max, size_t *ret_n,
-                     struct err *e)
+static int query_srv(const char *name, const char *domain, struct srv *ret, size_t max,
+                     size_t *ret_n, struct err *e)
 {
     unsigned char answer[16384];
     struct __res_state rs;
@@ -68,7 +68,8 @@ static int query_srv(const char *name, const char *domain, struct srv *ret, size
         uint16_t chance = 0;
         ns_rr rr;
 
-        if (ns_parserr(&msg, ns_s_an, i, &rr) < 0 || ns_rr_type(rr) != ns_t_srv || ns_rr_rdlen(rr) < 7)
+        if (ns_parserr(&msg, ns_s_an, i, &rr) < 0 || ns_rr_type(rr) != ns_t_srv ||
+            ns_rr_rdlen(rr) < 7)
             continue;
         if (dn_expand(ns_msg_base(msg), ns_msg_end(msg), ns_rr_rdata(rr) + 6, s->host,
                       sizeof(s->host)) < 0)
@@ -102,9 +103,10 @@ static bool ping_site(const struct srv *s, const char *domain, char ret_site[64]
     int version = LDAP_VERSION3;
     bool ok = false;
 
-    /* NtVer 0x16: v5, v5EX, with the closest site. The domain comes from the config: host syntax. */
+    /* NtVer 0x16: v5, v5EX, with the closest site. The domain comes from the config: host syntax.
+     */
     text_addf(&filter, "(&(DnsDomain=%s)(NtVer=\\16\\00\\00\\00))", domain);
-    (void)snprintf(url, sizeof(url), "ldap://%s:%u", s->host, s->port);
+    (void)snprintf(url, sizeof(url), "ldap://%.255s:%u", s->host, s->port);
     if (filter.failed || ldap_initialize(&ld, url) != LDAP_SUCCESS)
         goto out;
     (void)ldap_set_option(ld, LDAP_OPT_PROTOCOL_VERSION, &version);
@@ -119,9 +121,9 @@ static bool ping_site(const struct srv *s, const char *domain, char ret_site[64]
             values = ldap_get_values_len(ld, en, "netlogon");
         if (values != NULL && values[0] != NULL &&
             ad_netlogon_parse(values[0]->bv_val, values[0]->bv_len, &nl, &e) == 0 &&
-            nl.client_site[0] != '\0' && strspn(nl.client_site, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ"
-                                                                "KLMNOPQRSTUVWXYZ0123456789-_") ==
-                                             strlen(nl.client_site)) {
+            nl.client_site[0] != '\0' &&
+            strspn(nl.client_site, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ"
+                                   "KLMNOPQRSTUVWXYZ0123456789-_") == strlen(nl.client_site)) {
             (void)snprintf(ret_site, 64, "%.63s", nl.client_site);
             ok = true;
         }
@@ -200,8 +202,8 @@ static void locate_done(void *arg, bool canceled)
     locate_free(lo);
 }
 
-int ad_locate_start(struct loop *l, const char *domain, const char *site, ad_locate_cb cb, void *arg,
-                    struct err *e)
+int ad_locate_start(struct loop *l, const char *domain, const char *site, ad_locate_cb cb,
+                    void *arg, struct err *e)
 {
     struct locate *lo = calloc(1, sizeof(*lo));
 

@@ -29,7 +29,7 @@ struct ad_locations {
 /* locs borrowed for the call; NULL with err (ERR_UNSENT: DNS does not answer; ERR_NOTFOUND: no
  * such records). Once, from the loop. `site` NULL: ask. */
 typedef void (*ad_locate_cb)(void *arg, const struct ad_locations *locs, const struct err *e);
-int ad_locate_start(struct loop *l, const char *domain, const char *site, ad_locate_cb cb, void *arg,
-                    struct err *e);
+int ad_locate_start(struct loop *l, const char *domain, const char *site, ad_locate_cb cb,
+                    void *arg, struct err *e);
 
 #endif

@@ -10,8 +10,9 @@ static enum need decide(const struct ad_account *a, const struct options *o, str
     (void)why;
     if ((a->uac & AD_UAC_ACCOUNTDISABLE) != 0)
         return NEED_NOTHING;
-    *edits = (struct ad_edits){
-        .uac = true, .uac_old = a->uac, .uac_new = (a->uac & ~AD_UAC_NEVER_WRITE) | AD_UAC_ACCOUNTDISABLE};
+    *edits = (struct ad_edits){.uac = true,
+                               .uac_old = a->uac,
+                               .uac_new = (a->uac & ~AD_UAC_NEVER_WRITE) | AD_UAC_ACCOUNTDISABLE};
     return NEED_CHANGE;
 }
 

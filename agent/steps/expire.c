@@ -14,16 +14,18 @@ static enum need decide(const struct ad_account *a, const struct options *o, str
     bool never = (a->uac & AD_UAC_DONT_EXPIRE_PASSWORD) != 0;
 
     if ((a->uac & AD_UAC_SMARTCARD_REQUIRED) != 0) {
-        (void)err_set(why, ERR_REFUSED, 0,
-                      "smart-card-only: the account logs on by smart card only, its password is not "
-                      "in use; disable it instead");
+        (void)err_set(
+            why, ERR_REFUSED, 0,
+            "smart-card-only: the account logs on by smart card only, its password is not "
+            "in use; disable it instead");
         return NEED_REFUSED;
     }
     if (!a->dacl_read) {
-        (void)err_set(why, ERR_REFUSED, 0,
-                      "cannot-judge: the account's access control list cannot be read, so it is not "
-                      "known whether the user may change the password; give the agent Read "
-                      "Permissions on it");
+        (void)err_set(
+            why, ERR_REFUSED, 0,
+            "cannot-judge: the account's access control list cannot be read, so it is not "
+            "known whether the user may change the password; give the agent Read "
+            "Permissions on it");
         return NEED_REFUSED;
     }
     if (a->cannot_change_password) {

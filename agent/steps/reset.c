@@ -32,4 +32,5 @@ static enum need decide(const struct ad_account *a, const struct options *o, str
     return NEED_CHANGE; /* a reset is never "already so" */
 }
 
-const struct effect_kind effect_reset = {.step = "reset-password", .decide = decide, .resets = true};
+const struct effect_kind effect_reset = {
+    .step = "reset-password", .decide = decide, .resets = true};

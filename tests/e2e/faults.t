@@ -66,7 +66,6 @@ is "$(field verdict) $rc" "done 0" "events = none: read back is all there is, an
 # Someone else's line for the same account in the same second is not ours: a log in which every line
 # of ours bears another actor.
 fast
-other=$(lab attr "$LAB_DIR" helpdesk1 objectSid 2>/dev/null | sed -n 's/^objectSid:* //p' | head -n 1)
 set_uac alice 512; sleep 1
 : >"$work/forged.json"; chmod 644 "$work/forged.json"
 set_conf "s#:[^,]*audit.json#:$work/forged.json#g"
@@ -80,7 +79,7 @@ fast
 
 # A race: others write userAccountControl all the time. The swap must not lose their bits.
 set_uac alice 512; sleep 1
-( for i in 1 2 3 4 5 6; do set_uac alice 1049088; set_uac alice 512; done ) & racer=$!
+( for _ in 1 2 3 4 5 6; do set_uac alice 1049088; set_uac alice 512; done ) & racer=$!
 run disable alice
 wait $racer
 case $(field verdict) in done | unconfirmed | failed) ok "a race over userAccountControl ends in a verdict ($(field verdict))" ;; *) not_ok "a race" "$(field verdict)" ;; esac

@@ -26,9 +26,9 @@ open_case() { lab exec "$LAB_DIR" "$cordon" cases --open --json | sed -n 's/.*"c
 sweep() { # FAILPOINT ACTION ATTRIBUTE MAX: kill at the n-th, resume, look; until a run is not hit any more
     local point=$1 action=$2 attribute=$3 max=$4 i=0 id
     while :; do
-        i=$((i + 1)); n=$((n + 1)); who=$(printf 'u%05d' "$n")
+        i=$((i + 1)); n=$((n + 1)); target=$(printf 'u%05d' "$n")
         [ "$i" -le 40 ] || { not_ok "$action: more than 40 points of $point"; return; }
-        extra_env="CORDON_FAILPOINT=$point:$i:kill" run "$action" "$who"
+        extra_env="CORDON_FAILPOINT=$point:$i:kill" run "$action" "$target"
         if [ "$rc" -lt 128 ]; then
             is "$(field verdict) $rc" "done 0" "$action, $point: $((i - 1)) points, and a run that is not hit ends well"
             return
@@ -36,7 +36,7 @@ sweep() { # FAILPOINT ACTION ATTRIBUTE MAX: kill at the n-th, resume, look; unti
         id=$(open_case)
         if [ -z "$id" ]; then
             # Killed before anything was on record, or after the verdict was.
-            if [ "$(changes "$who" "$attribute")" = 0 ]; then
+            if [ "$(changes "$target" "$attribute")" = 0 ]; then
                 ok "$action, killed at $point $i: nothing on record, nothing changed"
             else
                 is "$(lab exec "$LAB_DIR" "$cordon" cases --json | head -n 1 | grep -c '"verdict":"done"')" 1 "$action, killed at $point $i: the verdict was on record"
@@ -45,7 +45,7 @@ sweep() { # FAILPOINT ACTION ATTRIBUTE MAX: kill at the n-th, resume, look; unti
         fi
         lab exec "$LAB_DIR" "$cordon" case "$id" --resume --as-agent --json >"$work/out" 2>"$work/err"; rc=$?
         is "$(verdict)" "done everywhere 0" "$action, killed at $point $i: resumed, proven"
-        c=$(changes "$who" "$attribute")
+        c=$(changes "$target" "$attribute")
         if [ "$c" -ge 1 ] && [ "$c" -le "$max" ]; then ok "  changed $c time(s), not more than $max"; else not_ok "  changed $c times, wanted 1 to $max"; fi
     done
 }
@@ -69,11 +69,11 @@ like "$(cat "$work/err")" "ended already" "  in words"
 
 # SIGTERM: what is in flight is settled or parked, never lost.
 for d in 0.02 0.05 0.1 0.2; do
-    n=$((n + 1)); who=$(printf 'u%05d' "$n")
-    lab exec "$LAB_DIR" timeout -s TERM "$d" "$cordon" disable "$who" --json --as-agent >"$work/out" 2>"$work/err"
+    n=$((n + 1)); target=$(printf 'u%05d' "$n")
+    lab exec "$LAB_DIR" timeout -s TERM "$d" "$cordon" disable "$target" --json --as-agent >"$work/out" 2>"$work/err"
     id=$(open_case)
     [ -z "$id" ] || lab exec "$LAB_DIR" "$cordon" case "$id" --resume --as-agent --json >"$work/out" 2>&1
-    u=$(uac "$who"); c=$(changes "$who" userAccountControl)
+    u=$(uac "$target"); c=$(changes "$target" userAccountControl)
     if [ "$u $c" = "546 1" ] || [ "$u $c" = "544 0" ]; then ok "SIGTERM after $d s: $u"; else not_ok "SIGTERM after $d s" "uac $u, changed $c times"; fi
     [ -z "$(open_case)" ]; is $? 0 "  no case left open"
 done

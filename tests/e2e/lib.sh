@@ -25,9 +25,9 @@ conf=$LAB_DIR/cordon.conf
 # run ARGS...: cordon in the lab, as the agent unless as=...; $rc, $work/out (JSON lines), $work/err
 as=agent
 run() {
-    local who=()
-    [ "$as" != agent ] || who=(--as-agent)
-    lab exec "$LAB_DIR" env "CORDON_CONFIG=$conf" ${extra_env:-} "$cordon" "$@" --json "${who[@]}" >"$work/out" 2>"$work/err"
+    local creds=()
+    [ "$as" != agent ] || creds=(--as-agent)
+    lab exec "$LAB_DIR" env "CORDON_CONFIG=$conf" ${extra_env:-} "$cordon" "$@" --json "${creds[@]}" >"$work/out" 2>"$work/err"
     rc=$?
 }
 # field NAME [N-th verdict]: of the verdict line

@@ -11,9 +11,9 @@
 #include "base/cleanup.h"
 #include "ldap/uac.h"
 
-static const uint32_t values[] = {512,    514,    544,    546,        66048,     66050,
-                                  262656, 262658, 1049088, 0x0400200,  512 | 0x10, 0x800200,
-                                  512 | 0x80, 0x1000200, 0x80000200U};
+static const uint32_t values[] = {512,        514,      544,        546,       66048,
+                                  66050,      262656,   262658,     1049088,   0x0400200,
+                                  512 | 0x10, 0x800200, 512 | 0x80, 0x1000200, 0x80000200U};
 
 /* G2: only ACCOUNTDISABLE moves; bits that the directory computes are never sent. */
 static void disable_and_enable_move_one_bit(void **state)
@@ -32,7 +32,8 @@ static void disable_and_enable_move_one_bit(void **state)
             assert_int_equal(nd, NEED_NOTHING);
             assert_int_equal(ne, NEED_CHANGE);
             assert_int_equal(en.uac_old, values[i]);
-            assert_int_equal((en.uac_old ^ en.uac_new) & ~AD_UAC_NEVER_WRITE, AD_UAC_ACCOUNTDISABLE);
+            assert_int_equal((en.uac_old ^ en.uac_new) & ~AD_UAC_NEVER_WRITE,
+                             AD_UAC_ACCOUNTDISABLE);
             assert_int_equal(en.uac_new & AD_UAC_NEVER_WRITE, 0);
         } else {
             assert_int_equal(ne, NEED_NOTHING);
@@ -63,7 +64,8 @@ static void expire(void **state)
         {66048, true, false, true, true, 0, NEED_CHANGE, NULL, true, AD_PWD_KEEP},
         /* pwdLastSet = 0 means nothing while the password never expires */
         {66048, true, false, false, true, 0, NEED_REFUSED, "never-expires:", false, AD_PWD_KEEP},
-        {512, true, true, false, true, 1, NEED_REFUSED, "cannot-change-password:", false, AD_PWD_KEEP},
+        {512, true, true, false, true, 1, NEED_REFUSED, "cannot-change-password:", false,
+         AD_PWD_KEEP},
         {512, false, false, false, true, 1, NEED_REFUSED, "cannot-judge:", false, AD_PWD_KEEP},
         {262656, true, false, true, true, 1, NEED_REFUSED, "smart-card-only:", false, AD_PWD_KEEP},
         {512, true, false, false, false, 0, NEED_REFUSED, "cannot-judge:", false, AD_PWD_KEEP},
@@ -94,7 +96,8 @@ static void expire(void **state)
 
 static void undo(void **state)
 {
-    struct undo_left left = {.uac_after = 514, .has_stamps = true,
+    struct undo_left left = {.uac_after = 514,
+                             .has_stamps = true,
                              .uac_stamp = {.version = 5, .originating_usn = 100},
                              .pwd_stamp = {.version = 3, .originating_usn = 90}};
     struct options o = {.undo = true, .undo_disabled = true, .left = &left, .left_count = 1};
@@ -121,12 +124,19 @@ static void undo(void **state)
     o.undo_disabled = false;
     assert_int_equal(effect_enable.decide(&a, &o, &edits, &e), NEED_REFUSED);
     /* never-expires and pwdLastSet come back together */
-    o = (struct options){.undo = true, .undo_never_expires = true, .undo_expired = true,
-                         .left = &left, .left_count = 1};
+    o = (struct options){.undo = true,
+                         .undo_never_expires = true,
+                         .undo_expired = true,
+                         .left = &left,
+                         .left_count = 1};
     left.uac_after = 512;
-    a = (struct ad_account){.uac = 512, .has_uac_stamp = true, .uac_stamp = left.uac_stamp,
-                            .has_pwd_stamp = true, .pwd_stamp = left.pwd_stamp,
-                            .has_pwd_last_set = true, .pwd_last_set = 0};
+    a = (struct ad_account){.uac = 512,
+                            .has_uac_stamp = true,
+                            .uac_stamp = left.uac_stamp,
+                            .has_pwd_stamp = true,
+                            .pwd_stamp = left.pwd_stamp,
+                            .has_pwd_last_set = true,
+                            .pwd_last_set = 0};
     assert_int_equal(effect_enable.decide(&a, &o, &edits, &e), NEED_CHANGE);
     assert_int_equal(edits.uac_new, 66048);
     assert_int_equal(edits.pwd, AD_PWD_NOW);

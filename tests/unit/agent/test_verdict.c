@@ -12,11 +12,16 @@
 static struct goal_facts facts(unsigned bits)
 {
     return (struct goal_facts){
-        .some_done = (bits & 1) != 0,       .some_already = (bits & 2) != 0,
-        .some_unknown = (bits & 4) != 0,    .some_refused = (bits & 8) != 0,
-        .some_failed = (bits & 16) != 0,    .some_undone = (bits & 32) != 0,
-        .some_logged = (bits & 64) != 0,    .log_watched = (bits & 128) != 0,
-        .converged = (bits & 256) != 0,     .reverted = (bits & 512) != 0,
+        .some_done = (bits & 1) != 0,
+        .some_already = (bits & 2) != 0,
+        .some_unknown = (bits & 4) != 0,
+        .some_refused = (bits & 8) != 0,
+        .some_failed = (bits & 16) != 0,
+        .some_undone = (bits & 32) != 0,
+        .some_logged = (bits & 64) != 0,
+        .log_watched = (bits & 128) != 0,
+        .converged = (bits & 256) != 0,
+        .reverted = (bits & 512) != 0,
     };
 }
 
@@ -78,15 +83,23 @@ static void cases(void **state)
         enum proof proof;
     } table[] = {
         {{.some_done = true, .log_watched = true, .some_logged = true, .converged = true},
-         VERDICT_DONE, PROOF_EVERYWHERE},
+         VERDICT_DONE,
+         PROOF_EVERYWHERE},
         {{.some_done = true, .log_watched = true, .some_logged = true}, VERDICT_DONE, PROOF_LOGGED},
-        {{.some_done = true, .log_watched = true, .converged = true}, VERDICT_UNCONFIRMED, PROOF_READ_BACK},
+        {{.some_done = true, .log_watched = true, .converged = true},
+         VERDICT_UNCONFIRMED,
+         PROOF_READ_BACK},
         {{.some_done = true}, VERDICT_DONE, PROOF_READ_BACK}, /* events = none */
-        {{.some_already = true, .log_watched = true, .converged = true}, VERDICT_DONE, PROOF_EVERYWHERE},
+        {{.some_already = true, .log_watched = true, .converged = true},
+         VERDICT_DONE,
+         PROOF_EVERYWHERE},
         {{.some_already = true, .log_watched = true}, VERDICT_UNCONFIRMED, PROOF_READ_BACK},
         {{.some_done = true, .log_watched = true, .some_logged = true, .reverted = true},
-         VERDICT_UNCONFIRMED, PROOF_READ_BACK},
-        {{.some_failed = true, .some_undone = true, .log_watched = true}, VERDICT_FAILED, PROOF_NONE},
+         VERDICT_UNCONFIRMED,
+         PROOF_READ_BACK},
+        {{.some_failed = true, .some_undone = true, .log_watched = true},
+         VERDICT_FAILED,
+         PROOF_NONE},
         {{.some_refused = true}, VERDICT_REFUSED, PROOF_NONE},
         {{.some_unknown = true, .some_failed = true}, VERDICT_UNKNOWN, PROOF_NONE},
     };

@@ -49,7 +49,8 @@ static void there_and_back(void **state)
     char buf[STAMP_TEXT];
 
     (void)state;
-    for (int64_t ms = INT64_C(-62135596800000); ms < INT64_C(253402300799999); ms += INT64_C(987654321987)) {
+    for (int64_t ms = INT64_C(-62135596800000); ms < INT64_C(253402300799999);
+         ms += INT64_C(987654321987)) {
         int64_t got = 0;
 
         assert_true(stamp_parse_iso(stamp_iso(buf, ms), &got));

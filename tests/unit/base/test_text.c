@@ -1,4 +1,5 @@
-/* Text: the buffer's promises, what is shown of foreign text (O1), numbers whole and with a range. */
+/* Text: the buffer's promises, what is shown of foreign text (O1), numbers whole and with a range.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,7 +47,7 @@ static void shown(void **state)
         {"a\nb", "a\\nb"},
         {"a\x1b[31mred", "a\\x1b[31mred"},
         {"\\", "\\\\"},
-        {"\xc2\x9b", "\\u{9b}"},            /* C1 */
+        {"\xc2\x9b", "\\u{9b}"},             /* C1 */
         {"a\xe2\x80\xae b", "a\\u{202e} b"}, /* right-to-left override */
         {"\xe2\x80\x8b", "\\u{200b}"},       /* zero width */
         {"\xff", "\\xff"},
@@ -149,8 +150,8 @@ static void distance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(buffer),    cmocka_unit_test(shown), cmocka_unit_test(shown_short),
-        cmocka_unit_test(numbers),   cmocka_unit_test(durations), cmocka_unit_test(globs),
+        cmocka_unit_test(buffer),   cmocka_unit_test(shown),     cmocka_unit_test(shown_short),
+        cmocka_unit_test(numbers),  cmocka_unit_test(durations), cmocka_unit_test(globs),
         cmocka_unit_test(distance),
     };
 

@@ -11,16 +11,21 @@
 #include "base/cleanup.h"
 #include "ldap/account.h"
 
-#define V(lit) {lit, sizeof(lit) - 1}
-static const struct ad_value guid[] = {V("\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10")};
+#define V(lit)               \
+    {                        \
+        lit, sizeof(lit) - 1 \
+    }
+static const struct ad_value guid[] = {
+    V("\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10")};
 static const struct ad_value sid[] = {
     V("\x01\x05\0\0\0\0\0\x05\x15\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x50\x04\0\0")};
 static const struct ad_value two_sids[] = {
     V("\x01\x05\0\0\0\0\0\x05\x15\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x50\x04\0\0"),
     V("\x01\x05\0\0\0\0\0\x05\x15\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x51\x04\0\0")};
 static const struct ad_value short_sid[] = {V("\x01\x05\0\0\0\0\0\x05\x15\0\0\0")};
-static const struct ad_value uac[] = {V("512")}, uac_two[] = {V("512"), V("514")}, uac_bad[] = {V("51x")},
-                             uac_big[] = {V("99999999999")}, uac_negative[] = {V("-2147483136")};
+static const struct ad_value uac[] = {V("512")}, uac_two[] = {V("512"), V("514")},
+                             uac_bad[] = {V("51x")}, uac_big[] = {V("99999999999")},
+                             uac_negative[] = {V("-2147483136")};
 static const struct ad_value pwd[] = {V("132539328000000000")}, pwd_bad[] = {V("yesterday")};
 static const struct ad_value sam[] = {V("alice")}, sam_nul[] = {V("al\0ice")};
 
@@ -31,9 +36,9 @@ static struct ad_entry entry(const struct ad_attr *attrs, size_t n)
 
 static void good(void **state)
 {
-    const struct ad_attr attrs[] = {{"objectGUID", guid, 1}, {"OBJECTSID", sid, 1},
+    const struct ad_attr attrs[] = {{"objectGUID", guid, 1},        {"OBJECTSID", sid, 1},
                                     {"userAccountControl", uac, 1}, {"sAMAccountName", sam, 1},
-                                    {"pwdLastSet", pwd, 1}, {"tokenGroups", two_sids, 2}};
+                                    {"pwdLastSet", pwd, 1},         {"tokenGroups", two_sids, 2}};
     struct ad_entry en = entry(attrs, ARRAY_LEN(attrs));
     struct ad_account *a = NULL;
     struct ad_guid other = {{9}};
@@ -62,19 +67,45 @@ static void broken(void **state)
         const char *what;
         struct ad_attr attrs[4];
     } cases[] = {
-        {"no objectSid", {{"objectGUID", guid, 1}, {"userAccountControl", uac, 1}, {"sAMAccountName", sam, 1}}},
-        {"two SIDs", {{"objectGUID", guid, 1}, {"objectSid", two_sids, 2}, {"userAccountControl", uac, 1}}},
-        {"a cut SID", {{"objectGUID", guid, 1}, {"objectSid", short_sid, 1}, {"userAccountControl", uac, 1}}},
+        {"no objectSid",
+         {{"objectGUID", guid, 1}, {"userAccountControl", uac, 1}, {"sAMAccountName", sam, 1}}},
+        {"two SIDs",
+         {{"objectGUID", guid, 1}, {"objectSid", two_sids, 2}, {"userAccountControl", uac, 1}}},
+        {"a cut SID",
+         {{"objectGUID", guid, 1}, {"objectSid", short_sid, 1}, {"userAccountControl", uac, 1}}},
         {"no GUID", {{"objectSid", sid, 1}, {"userAccountControl", uac, 1}}},
         {"no userAccountControl", {{"objectGUID", guid, 1}, {"objectSid", sid, 1}}},
-        {"two of them", {{"objectGUID", guid, 1}, {"objectSid", sid, 1}, {"userAccountControl", uac_two, 2}}},
-        {"no number", {{"objectGUID", guid, 1}, {"objectSid", sid, 1}, {"userAccountControl", uac_bad, 1}}},
-        {"too big", {{"objectGUID", guid, 1}, {"objectSid", sid, 1}, {"userAccountControl", uac_big, 1}}},
-        {"no time", {{"objectGUID", guid, 1}, {"objectSid", sid, 1}, {"userAccountControl", uac, 1}, {"pwdLastSet", pwd_bad, 1}}},
-        {"a NUL in a name", {{"objectGUID", guid, 1}, {"objectSid", sid, 1}, {"userAccountControl", uac, 1}, {"sAMAccountName", sam_nul, 1}}},
-        {"1 MB in a name", {{"objectGUID", guid, 1}, {"objectSid", sid, 1}, {"userAccountControl", uac, 1}, {"sAMAccountName", huge, 1}}},
-        {"1 MB of metadata", {{"objectGUID", guid, 1}, {"objectSid", sid, 1}, {"userAccountControl", uac, 1}, {"replPropertyMetaData", huge, 1}}},
-        {"a broken group", {{"objectGUID", guid, 1}, {"objectSid", sid, 1}, {"userAccountControl", uac, 1}, {"tokenGroups", short_sid, 1}}},
+        {"two of them",
+         {{"objectGUID", guid, 1}, {"objectSid", sid, 1}, {"userAccountControl", uac_two, 2}}},
+        {"no number",
+         {{"objectGUID", guid, 1}, {"objectSid", sid, 1}, {"userAccountControl", uac_bad, 1}}},
+        {"too big",
+         {{"objectGUID", guid, 1}, {"objectSid", sid, 1}, {"userAccountControl", uac_big, 1}}},
+        {"no time",
+         {{"objectGUID", guid, 1},
+          {"objectSid", sid, 1},
+          {"userAccountControl", uac, 1},
+          {"pwdLastSet", pwd_bad, 1}}},
+        {"a NUL in a name",
+         {{"objectGUID", guid, 1},
+          {"objectSid", sid, 1},
+          {"userAccountControl", uac, 1},
+          {"sAMAccountName", sam_nul, 1}}},
+        {"1 MB in a name",
+         {{"objectGUID", guid, 1},
+          {"objectSid", sid, 1},
+          {"userAccountControl", uac, 1},
+          {"sAMAccountName", huge, 1}}},
+        {"1 MB of metadata",
+         {{"objectGUID", guid, 1},
+          {"objectSid", sid, 1},
+          {"userAccountControl", uac, 1},
+          {"replPropertyMetaData", huge, 1}}},
+        {"a broken group",
+         {{"objectGUID", guid, 1},
+          {"objectSid", sid, 1},
+          {"userAccountControl", uac, 1},
+          {"tokenGroups", short_sid, 1}}},
     };
 
     (void)state;
@@ -99,8 +130,8 @@ static void broken(void **state)
 /* The value is a signed number on the wire. */
 static void high_bit(void **state)
 {
-    const struct ad_attr attrs[] = {{"objectGUID", guid, 1}, {"objectSid", sid, 1},
-                                    {"userAccountControl", uac_negative, 1}};
+    const struct ad_attr attrs[] = {
+        {"objectGUID", guid, 1}, {"objectSid", sid, 1}, {"userAccountControl", uac_negative, 1}};
     struct ad_entry en = entry(attrs, ARRAY_LEN(attrs));
     struct ad_account *a = NULL;
     struct err e;

@@ -1,0 +1,3 @@
+cordon_fuzz(event_xml cordon_eventlog)
+cordon_fuzz(event_json cordon_eventlog)
+cordon_fuzz(samba_audit cordon_eventlog)
