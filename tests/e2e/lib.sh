@@ -24,6 +24,7 @@ done_testing() { echo "1..$tap"; }
 conf=$LAB_DIR/cordon.conf
 # run ARGS...: cordon in the lab, as the agent unless as=...; $rc, $work/out (JSON lines), $work/err
 as=agent
+# shellcheck disable=SC2086 # extra_env is several words, or none
 run() {
     local creds=()
     [ "$as" != agent ] || creds=(--as-agent)
