@@ -35,15 +35,23 @@ void evlog_event_init(struct evlog_event *ev)
         *string_at(ev, i) = "";
 }
 
+size_t evlog_event_size(const struct evlog_event *ev)
+{
+    struct evlog_event from = *ev;
+    size_t need = sizeof(*ev);
+
+    for (size_t i = 0; i < ARRAY_LEN(strings); i++)
+        need += strlen(*string_at(&from, i)) + 1;
+    return need;
+}
+
 struct evlog_event *evlog_event_copy(const struct evlog_event *ev, void **block, size_t *size)
 {
     struct evlog_event *copy;
     struct evlog_event from = *ev;
-    size_t need = sizeof(*ev), n;
+    size_t need = (evlog_event_size(ev) + 127) & ~(size_t)127, n; /* so that a ring soon settles */
     char *s;
 
-    for (size_t i = 0; i < ARRAY_LEN(strings); i++)
-        need += strlen(*string_at(&from, i)) + 1;
     if (need > *size) {
         void *grown = realloc(*block, need);
 

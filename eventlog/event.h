@@ -89,6 +89,8 @@ struct evlog_event *evlog_event_dup(const struct evlog_event *ev);
 /* The same into *block (malloc'd, *size bytes, grown when too small; start with NULL and 0).
  * Returns the event, which is the block, or NULL. For rings that reuse their memory. */
 struct evlog_event *evlog_event_copy(const struct evlog_event *ev, void **block, size_t *size);
+/* Bytes that a copy takes. */
+size_t evlog_event_size(const struct evlog_event *ev);
 
 /* One XML document: <Event>, or an element with <Event> children (<Events>). Calls cb for each,
  * from inside. Errors: ERR_INVALID (not XML, no event in it), ERR_TOOBIG, ERR_NOMEM. */

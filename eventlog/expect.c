@@ -22,7 +22,7 @@
 
 enum {
     BUCKETS = 64,          /* to begin with */
-    RING_EVENT = 8 * 1024, /* bytes of strings; a larger one is shown, but not kept */
+    RING_EVENT = 8 * 1024, /* a larger one is judged, but not kept for those to come */
     KEY_MAX = 16 * 1024,
 };
 
@@ -78,7 +78,8 @@ struct evlog_set {
     struct evlog_expect *due_first, *due_last;
     uint64_t round;
     struct loop_timer *due_timer;
-    struct text key; /* scratch */
+    bool calling, dead; /* freed from inside a callback: run_due frees the rest */
+    struct text key;    /* scratch */
 };
 
 static void run_due(void *arg);
@@ -213,10 +214,11 @@ static void put(struct evlog_set *set, struct key *k, struct evlog_expect *x, ui
 
 static void take_out(struct evlog_set *set, struct key *k)
 {
-    struct key **at = &set->buckets[k->hash & (set->bucket_count - 1)];
+    struct key **at;
 
     if (k->x == NULL)
         return;
+    at = &set->buckets[k->hash & (set->bucket_count - 1)];
     while (*at != k)
         at = &(*at)->next;
     *at = k->next;
@@ -282,7 +284,11 @@ void evlog_set_free(struct evlog_set *set)
         free(set->ring[i].block);
     text_done(&set->key);
     free(set->buckets);
-    free(set);
+    set->buckets = NULL;
+    if (set->calling)
+        set->dead = true;
+    else
+        free(set);
 }
 
 /* --- the end of a wait
@@ -359,6 +365,7 @@ static void run_due(void *arg)
     uint64_t round = ++set->round; /* what gets due from here on waits for the next turn */
 
     set->due_timer = NULL;
+    set->calling = true;
     while (set->due_first != NULL && set->due_first->due_round < round) {
         struct evlog_expect *x = set->due_first;
 
@@ -376,7 +383,10 @@ static void run_due(void *arg)
         x->cb(x->arg, &x->r);
         free_expect(x);
     }
-    if (set->due_first != NULL)
+    set->calling = false;
+    if (set->dead)
+        free(set);
+    else if (set->due_first != NULL)
         make_due(set->due_first);
 }
 
@@ -542,7 +552,7 @@ void evlog_set_event(struct evlog_set *set, uint32_t source, const struct evlog_
 
     if (set->ringed >= EVLOG_RING && r->pos.seq > set->evicted)
         set->evicted = r->pos.seq;
-    if (evlog_event_copy(ev, &r->block, &r->size) == NULL) {
+    if (evlog_event_size(ev) > RING_EVENT || evlog_event_copy(ev, &r->block, &r->size) == NULL) {
         set->evicted = pos->seq;
         return; /* the place keeps what it had */
     }

@@ -94,6 +94,7 @@ struct evlog_result {
     bool lost;                /* events since the mark had already left the ring, or a gap in the
                                * log lies since then: absence proves nothing */
 };
+/* The callback may do anything, also start others, and free the watcher. */
 typedef void (*evlog_expect_cb)(void *arg, const struct evlog_result *r);
 
 /* Everything is copied. cb never runs inside this call, also where the event is there already.

@@ -90,20 +90,25 @@ uint64_t evlog_watcher_gap(const struct evlog_watcher *w, uint32_t source)
 
 /* --- one source's life ------------------------------------------------------------------------ */
 
+static void on_begin(void *arg)
+{
+    struct evlog_source *s = arg;
+
+    s->ready_timer = NULL;
+    s->ops->begin(s);
+}
+
 static void on_ready(void *arg)
 {
     struct evlog_source *s = arg;
-    struct evlog_watcher *w = s->watcher;
-    uint32_t id = s->id;
 
-    s->ready_timer = NULL;
-    if (s->ready != NULL)
-        s->ready(s->ready_arg, s, NULL);
-    /* It may have been closed in there. */
-    for (s = w->sources; s != NULL && s->id != id; s = s->next)
-        ;
-    if (s != NULL)
+    /* A turn later, and armed first: ready may close the source, and the watcher with it. Where
+     * there is no memory for that, at once. */
+    s->ready_timer = loop_timer_start(s->watcher->loop, 0, on_begin, s);
+    if (s->ready_timer == NULL)
         s->ops->begin(s);
+    if (s->ready != NULL)
+        s->ready(s->ready_arg, s, NULL); /* may free s; do not touch it below */
 }
 
 int evlog_source_adopt(struct evlog_watcher *w, struct evlog_source *s,

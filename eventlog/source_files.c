@@ -162,10 +162,15 @@ static bool files_locate(const struct evlog_source *s, const char *mark, struct 
     const struct files *f = (const struct files *)s;
     char one[EVLOG_MARK];
 
-    for (unsigned i = 0; i < f->count; i++)
-        if (!nth_mark(mark, i, one, sizeof(one)) ||
+    for (unsigned i = 0; i < f->count; i++) {
+        if (!nth_mark(mark, i, one, sizeof(one)))
+            return false;
+        /* One that the mark does not know yet was opened after it, at its end: all of it is later.
+         */
+        if (one[0] != '\0' &&
             !evlog_tail_locate(f->file[i].tail, one, &ret->at[i].gen, &ret->at[i].off))
             return false;
+    }
     return true;
 }
 

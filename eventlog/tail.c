@@ -61,7 +61,7 @@ struct evlog_tail {
     bool notice_is_dir;
     struct loop_watch *readable; /* a FIFO */
     struct loop_timer *timer;
-    const char *start_gap; /* to be reported by evlog_tail_begin */
+    const char *start_gap; /* to be reported before anything is read */
     bool fifo, missing, writable, begun, reading;
 };
 
@@ -362,8 +362,6 @@ void evlog_tail_begin(struct evlog_tail *t)
     if (t->begun)
         return;
     t->begun = true;
-    if (t->start_gap != NULL)
-        t->cbs.gap(t->arg, t->start_gap);
     arm(t);
     if (t->timer == NULL)
         t->timer = loop_timer_start(t->loop, EVLOG_TAIL_POLL_MS, on_timer, t);
@@ -516,6 +514,10 @@ static bool read_some(struct evlog_tail *t, size_t budget)
     struct stat st;
     bool more = false;
 
+    if (t->start_gap != NULL) {
+        t->cbs.gap(t->arg, t->start_gap);
+        t->start_gap = NULL;
+    }
     if (t->before.fd >= 0) {
         more = read_file(t, &t->before, &budget);
         if (!more && loop_now(t->loop) - t->before_since > EVLOG_TAIL_KEEP_MS)

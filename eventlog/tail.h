@@ -35,8 +35,8 @@ struct evlog_tail_cbs {
 };
 
 /* mark: of evlog_tail_mark, perhaps in an earlier run; NULL or "": begin at the end. Nothing is
- * read before evlog_tail_begin. Errors: ERR_CONFIG (a folder or device, a broken mark),
- * ERR_DENIED, ERR_IO, ERR_NOMEM. A gap at the mark is reported from evlog_tail_begin. */
+ * read by itself before evlog_tail_begin. Errors: ERR_CONFIG (a folder or device, a broken mark),
+ * ERR_DENIED, ERR_IO, ERR_NOMEM. A gap at the mark is reported before the first line. */
 int evlog_tail_open(struct loop *l, const char *path, const char *mark,
                     const struct evlog_tail_cbs *cbs, void *arg, struct evlog_tail **ret_tail,
                     struct err *e);

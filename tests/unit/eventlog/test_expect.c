@@ -783,6 +783,33 @@ static void again_from_inside(void **state)
     assert_int_equal(end(w).end, EVLOG_MET);
 }
 
+static void on_close_all(void *arg, const struct evlog_result *r)
+{
+    struct world *w = arg;
+
+    assert_int_equal(r->end, EVLOG_DEADLINE);
+    evlog_watcher_free(w->watcher); /* with others due in the same turn, and one that waits */
+    w->watcher = NULL;
+    loop_stop(w->loop);
+}
+
+static void free_from_inside(void **state)
+{
+    struct world *w = *state;
+    struct evlog_spec s = spec(w);
+    struct evlog_expect *x;
+    struct err e;
+
+    assert_int_equal(evlog_expect_start(w->watcher, &s, on_close_all, w, &x, &e), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(evlog_expect_start(w->watcher, &s, on_result, w, &x, &e), 0);
+    s.within_ms = 60000;
+    (void)expect(w, &s);
+    run(w);
+    assert_null(w->watcher);
+    assert_int_equal(w->a.calls, 0);
+}
+
 static void on_one_of_many(void *arg, const struct evlog_result *r)
 {
     unsigned *met = arg;
@@ -839,6 +866,7 @@ int main(void)
         T(other_address),
         T(canceled),
         T(again_from_inside),
+        T(free_from_inside),
         T(many),
     };
 

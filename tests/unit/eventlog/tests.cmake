@@ -1,5 +1,8 @@
+include(${CMAKE_CURRENT_LIST_DIR}/../alloc.cmake)
 cordon_test(eventlog event cordon_eventlog)
 cordon_test(eventlog samba cordon_eventlog)
 cordon_test(eventlog tail cordon_eventlog)
 cordon_test(eventlog expect cordon_eventlog)
 cordon_test(eventlog read cordon_eventlog)
+cordon_test(eventlog alloc cordon_eventlog)
+cordon_alloc_sweep(test_eventlog_alloc)
