@@ -52,7 +52,7 @@ struct evlog_event *evlog_event_copy(const struct evlog_event *ev, void **block,
     size_t need = (evlog_event_size(ev) + 127) & ~(size_t)127, n; /* so that a ring soon settles */
     char *s;
 
-    if (need > *size) {
+    if (*block == NULL || need > *size) {
         void *grown = realloc(*block, need);
 
         if (grown == NULL)
