@@ -220,8 +220,10 @@ static const struct option long_options[] = {{"reason", required_argument, NULL,
 /* A reason or a ticket goes into the ledger and onto terminals: text, and not a book. */
 static int check_words(const char *what, const char *s, struct err *e)
 {
-    size_t n = strlen(s);
+    size_t n;
 
+    assert(s != NULL); /* the option requires an argument */
+    n = strlen(s);
     if (n > REASON_MAX)
         return err_set(e, ERR_USAGE, 0, "--%s: over %d bytes", what, REASON_MAX);
     if (!text_utf8_ok(s, n))

@@ -8,6 +8,7 @@
  * that was changed, not merely the same value (active-directory.md 8). Where only one DC is there
  * and it was read back already, nothing is asked again.
  */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,7 @@ static void take(struct view *v, uint32_t uac, const struct ad_stamp *u, const s
 {
     const struct converge *c = v->c;
 
+    assert(c != NULL);
     v->known = true;
     v->uac_value = uac;
     v->uac = *u;
@@ -172,6 +174,7 @@ static void round_start(void *arg)
     for (size_t i = 0; i < c->count; i++) {
         struct view *v = &c->views[i];
 
+        assert(v->dc != NULL);
         v->known = false;
         if (v->dc->state == AD_DC_READY &&
             ad_read_start(v->dc->conn, &c->cf->found.guid, AD_READ_PROVE, on_stamp, v, &v->op,

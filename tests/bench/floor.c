@@ -9,7 +9,8 @@
  *
  * Binds as the caller's ticket says (GSSAPI, sealed), then for each account: search by name, swap
  * userAccountControl (delete the old value, add the new one), read it back. No guard, no ledger, no
- * event log, no failover. Prints "COUNT MILLISECONDS", from the answer to the bind to the last account.
+ * event log, no failover. Prints "COUNT MILLISECONDS", from the answer to the bind to the last
+ * account.
  */
 #include <ldap.h>
 #include <sasl/sasl.h>
@@ -34,16 +35,36 @@ struct flight {
 };
 
 static char *least[] = {"userAccountControl", NULL};
-static char *find_attrs[] = {"objectGUID", "objectSid", "sAMAccountName", "userPrincipalName",
-                             "mS-DS-ConsistencyGuid", "userAccountControl", NULL};
-static char *judge_attrs[] = {
-    "objectGUID", "objectSid", "objectClass", "sAMAccountName", "sAMAccountType", "name",
-    "userPrincipalName", "userAccountControl", "pwdLastSet", "lockoutTime", "primaryGroupID",
-    "adminCount", "isCriticalSystemObject", "msDS-SecondaryKrbTgtNumber", "tokenGroups",
-    "sIDHistory", "servicePrincipalName", "memberOf", "replPropertyMetaData",
-    "msDS-UserPasswordExpiryTimeComputed", NULL};
-static char *prove_attrs[] = {"objectGUID", "userAccountControl", "pwdLastSet", "lockoutTime",
-                              "replPropertyMetaData", NULL};
+static char *find_attrs[] = {"objectGUID",
+                             "objectSid",
+                             "sAMAccountName",
+                             "userPrincipalName",
+                             "mS-DS-ConsistencyGuid",
+                             "userAccountControl",
+                             NULL};
+static char *judge_attrs[] = {"objectGUID",
+                              "objectSid",
+                              "objectClass",
+                              "sAMAccountName",
+                              "sAMAccountType",
+                              "name",
+                              "userPrincipalName",
+                              "userAccountControl",
+                              "pwdLastSet",
+                              "lockoutTime",
+                              "primaryGroupID",
+                              "adminCount",
+                              "isCriticalSystemObject",
+                              "msDS-SecondaryKrbTgtNumber",
+                              "tokenGroups",
+                              "sIDHistory",
+                              "servicePrincipalName",
+                              "memberOf",
+                              "replPropertyMetaData",
+                              "msDS-UserPasswordExpiryTimeComputed",
+                              NULL};
+static char *prove_attrs[] = {"objectGUID",  "userAccountControl",   "pwdLastSet",
+                              "lockoutTime", "replPropertyMetaData", NULL};
 
 static LDAP *ld;
 static const char *base;
@@ -83,7 +104,8 @@ static void bind_to(const char *host)
     ldap_set_option(ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
     ldap_set_option(ld, LDAP_OPT_X_SASL_NOCANON, LDAP_OPT_ON);
     ldap_set_option(ld, LDAP_OPT_X_SASL_SECPROPS, "noanonymous,noplain,minssf=128");
-    rc = ldap_sasl_interactive_bind_s(ld, NULL, "GSSAPI", NULL, NULL, LDAP_SASL_QUIET, interact, NULL);
+    rc = ldap_sasl_interactive_bind_s(ld, NULL, "GSSAPI", NULL, NULL, LDAP_SASL_QUIET, interact,
+                                      NULL);
     if (rc != LDAP_SUCCESS)
         die("bind", rc);
 }
@@ -158,9 +180,9 @@ static void on_entry(struct flight *f, LDAPMessage *m)
         const unsigned char *g = (const unsigned char *)guid[0]->bv_val;
 
         snprintf(f->dn, sizeof(f->dn),
-                 "<GUID=%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x>", g[3],
-                 g[2], g[1], g[0], g[5], g[4], g[7], g[6], g[8], g[9], g[10], g[11], g[12], g[13],
-                 g[14], g[15]);
+                 "<GUID=%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x>",
+                 g[3], g[2], g[1], g[0], g[5], g[4], g[7], g[6], g[8], g[9], g[10], g[11], g[12],
+                 g[13], g[14], g[15]);
         ldap_value_free_len(guid);
     } else if (f->stage == FIND) {
         snprintf(f->dn, sizeof(f->dn), "%s", dn);

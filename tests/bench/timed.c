@@ -1,7 +1,7 @@
 /* tests/bench/timed.c -- timed CMD...: run it and write "WALL_MS CPU_MS MAXRSS_KB STATUS" to fd 3.
  *
- * Small on purpose: Linux counts into a child's greatest size what its parent held at the fork, so a
- * shell or Python in this place would be measured with it. */
+ * Small on purpose: Linux counts into a child's greatest size what its parent held at the fork, so
+ * a shell or Python in this place would be measured with it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
