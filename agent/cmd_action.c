@@ -498,7 +498,9 @@ static int carry_out(struct args *a, const char *resume_id)
         code = load_case(&d, resume_id != NULL ? resume_id : a->undo_case, state);
         if (code >= 0 || d.load == NULL)
             goto out;
-        if (resume_id != NULL && d.load->has_verdict) {
+        /* What is not settled, or not proven, may be looked at again: the log may speak by now. */
+        if (resume_id != NULL && d.load->has_verdict && d.load->verdict != VERDICT_UNKNOWN &&
+            d.load->verdict != VERDICT_UNCONFIRMED) {
             code = verdict_exit(d.load->verdict);
             (void)fprintf(stderr, "cordon: case %s has ended already: %s\n", d.load->id,
                           verdict_word(d.load->verdict));

@@ -149,7 +149,7 @@ static void begin(void *arg)
          */
         bool over = loop_now(x->cf->w->loop) >= x->deadline;
 
-        if (x->dc->state == AD_DC_UNFIT || (x->dc->state == AD_DC_DOWN && !x->sent) || over) {
+        if (x->dc->state == AD_DC_UNFIT || (!ad_dc_hopeful(x->dc) && !x->sent) || over) {
             e = x->dc->why;
             if (e.code == ERR_OK)
                 (void)err_set(&e, ERR_UNSENT, 0, "%s: not ready in time", x->dc->host);

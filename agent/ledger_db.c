@@ -170,11 +170,20 @@ int ledger_db_migrate(sqlite3 *db, const struct ledger_migration *table, size_t 
                       bool readonly, struct err *e)
 {
     sqlite3_int64 version;
+    int rc;
 
-    if (judge_version(db, count, &version, e) < 0)
+    /* One view for its questions: another process may be making the tables right now. */
+    if (ledger_db_exec(db, "BEGIN", e) < 0)
+        return -1;
+    rc = judge_version(db, count, &version, e);
+    (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    if (rc < 0)
         return -1;
     if ((size_t)version == count)
         return 0;
+    /* Whoever made the file has not come to the tables yet, or died before. */
+    if (readonly && version == 0)
+        return err_set(e, ERR_NOTFOUND, 0, "there is none yet");
     if (readonly)
         return err_set(e, ERR_UNSUPPORTED, 0,
                        "it has the older format %lld: run a command that may write to it first",

@@ -25,7 +25,8 @@ extern const size_t ledger_migration_count;
 int ledger_db_open(const char *path, bool readonly, sqlite3 **ret_db, struct err *e);
 
 /* Bring the file up to version `count`, all steps in one transaction. A newer version, or a file
- * that is not ours: ERR_UNSUPPORTED, ERR_CONFIG. A reader only looks. */
+ * that is not ours: ERR_UNSUPPORTED, ERR_CONFIG. A reader only looks; a file without tables is
+ * ERR_NOTFOUND to it. */
 int ledger_db_migrate(sqlite3 *db, const struct ledger_migration *table, size_t count,
                       bool readonly, struct err *e);
 

@@ -349,6 +349,14 @@ const char *ad_dcs_domain(const struct ad_dcs *d)
     return d->domain->name;
 }
 
+bool ad_dc_hopeful(const struct ad_dc *dc)
+{
+    if (dc->state == AD_DC_READY || dc->state == AD_DC_UNFIT)
+        return false;
+    /* A first attempt under way, or a connection that was lost and is being made again. */
+    return (dc->failures == 0 && dc->state != AD_DC_DOWN) || (dc->was_ready && dc->failures < 2);
+}
+
 bool ad_dcs_hopeful(const struct ad_dcs *d)
 {
     if (d->failed.code != ERR_OK)
@@ -358,8 +366,7 @@ bool ad_dcs_hopeful(const struct ad_dcs *d)
     for (size_t i = 0; i < d->count; i++) {
         const struct ad_dc *dc = d->dcs[i];
 
-        if (dc->write && dc->failures == 0 &&
-            (dc->state == AD_DC_CONNECTING || dc->state == AD_DC_CHECKING))
+        if (dc->write && ad_dc_hopeful(dc))
             return true;
     }
     return false;
@@ -512,6 +519,7 @@ static void checked(struct ad_dc *dc, const struct err *e)
         dc_move(dc, AD_DC_UNFIT);
     } else {
         dc->failures = 0;
+        dc->was_ready = true;
         dc->why = ERR_NONE;
         dc_move(dc, AD_DC_READY);
         ask_all(dc);

@@ -39,6 +39,7 @@ struct ad_dc {
     struct ad_conn *conn; /* usable in state READY */
     struct err why;       /* in states DOWN and UNFIT */
     unsigned failures;    /* in a row */
+    bool was_ready;       /* once: then a lost connection is worth a short wait */
     /* what it told us after the bind */
     struct ad_sid self; /* who we are there: the first of rootDSE's tokenGroups */
     bool has_self;
@@ -88,6 +89,7 @@ struct ad_dc *ad_dcs_at(struct ad_dcs *d, size_t i);
 enum ad_dcs_known { AD_DCS_ASKING, AD_DCS_ALL, AD_DCS_NOT_ALL };
 enum ad_dcs_known ad_dcs_known(const struct ad_dcs *d);
 /* Whether some DC may still become ready soon (first attempts not over). */
+bool ad_dc_hopeful(const struct ad_dc *dc);
 bool ad_dcs_hopeful(const struct ad_dcs *d);
 const struct ad_cred *ad_dcs_cred(const struct ad_dcs *d);
 const char *ad_dcs_domain(const struct ad_dcs *d); /* its DNS name, as configured */

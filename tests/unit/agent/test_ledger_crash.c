@@ -461,6 +461,41 @@ static void test_several_writers(void **state)
     assert_int_equal(verified(), 2 * WRITERS * TURNS);
 }
 
+/* Readers come while others make the ledger: they see it whole, or not there. */
+static void test_opening_while_it_is_made(void **state)
+{
+    enum { WRITING = 3, ALL = 6, ROUNDS = 10, TRIES = 20 };
+    pid_t pids[ALL];
+    struct ledger *l;
+    int status;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < ALL; i++) {
+            bool readonly = i < ALL - WRITING; /* first, so that they are there in time */
+
+            pids[i] = fork();
+            assert_true(pids[i] >= 0);
+            if (pids[i] != 0)
+                continue;
+            for (int n = 0; n < (readonly ? TRIES : 1); n++) {
+                int rc = ledger_open(dir, NULL, readonly, &l, &e);
+
+                CHILD_CHECK(rc == 0 || (readonly && e.code == ERR_NOTFOUND));
+                CHILD_CHECK(rc < 0 || ledger_close(l, &e) == 0);
+            }
+            _exit(0);
+        }
+        for (int i = 0; i < ALL; i++) {
+            assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+            assert_true(WIFEXITED(status));
+            assert_int_equal(WEXITSTATUS(status), 0);
+        }
+        assert_int_equal(verified(), 0);
+        (void)tear_down(state);
+        (void)set_up(state);
+    }
+}
+
 /* --- locks --------------------------------------------------------------------------- */
 
 static bool lock(struct ledger *l, const char *id)
@@ -532,6 +567,7 @@ int main(void)
 #endif
         cmocka_unit_test_setup_teardown(test_a_check_follows_an_unclean_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_several_writers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_opening_while_it_is_made, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_locks, set_up, tear_down),
     };
 
