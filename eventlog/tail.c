@@ -423,6 +423,16 @@ static void take_lines(struct evlog_tail *t, struct file *f)
         memmove(f->buf, f->buf + at, f->have);
 }
 
+/* A FIFO that we may not write to, so that we are no writer of it ourselves: without one it is
+ * ready without end, and has nothing to read (poll(2), POLLHUP). Then only the timer looks. */
+static void mind_writer(struct evlog_tail *t, bool there)
+{
+    if (!there)
+        loop_watch_stop(&t->readable);
+    else if (t->begun)
+        arm(t);
+}
+
 /* Reads up to `budget` bytes; returns false at the end of what is there. */
 static bool read_file(struct evlog_tail *t, struct file *f, size_t *budget)
 {
@@ -436,8 +446,11 @@ static bool read_file(struct evlog_tail *t, struct file *f, size_t *budget)
                     : pread(f->fd, f->buf + f->have, room, (off_t)(f->off + f->have));
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0)
+        if (n <= 0) {
+            if (t->fifo)
+                mind_writer(t, /* there */ n < 0 && errno == EAGAIN);
             return false;
+        }
         *budget -= (size_t)n;
         f->have += (size_t)n;
         take_lines(t, f);

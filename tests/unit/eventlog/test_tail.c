@@ -375,6 +375,51 @@ static void fifo(void **state)
     assert_int_equal(w->gaps, 1);
 }
 
+static void on_turn(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+/* The usual one: the log daemon's, and we may only read it. Without a writer it must not keep the
+ * loop busy, and the next writer must be heard. */
+static void fifo_read_only(void **state)
+{
+    struct world *w = *state;
+    const uid_t nobody = 65534;
+    bool root = geteuid() == 0;
+    unsigned turns = 0;
+    struct err e;
+    int fd;
+
+    assert_int_equal(mkfifo(w->path, 0400), 0);
+    if (root) {
+        assert_int_equal(chmod(w->dir, 0755), 0);
+        assert_int_equal(chown(w->path, nobody, (gid_t)-1), 0);
+        assert_int_equal(seteuid(nobody), 0);
+    }
+    start(w, NULL);
+    if (root)
+        assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod(w->path, 0600), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        text_clear(&w->lines);
+        fd = open(w->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, "one\n", 4), 4);
+        expect_soon(w, "one|");
+        assert_int_equal(write(fd, "two\n", 4), 4);
+        expect_soon(w, "two|");
+        (void)close(fd);
+        turns = 0;
+        loop_on_turn_end(w->loop, on_turn, &turns);
+        w->limit = loop_timer_start(w->loop, 600, on_limit, w);
+        (void)loop_run(w->loop, &e);
+        loop_on_turn_end(w->loop, NULL, NULL);
+        assert_true(turns < 50);
+    }
+    assert_int_equal(w->gaps, 0);
+}
+
 /* More than one turn may read: it goes on by itself, and nothing is lost. */
 static void much(void **state)
 {
@@ -423,17 +468,10 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(whole_lines_only),
-        T(long_lines),
-        T(by_itself),
-        T(missing_at_first),
-        T(rotated),
-        T(truncated),
-        T(a_folder),
-        T(marks),
-        T(fifo),
-        T(much),
-        T(others_may_write),
+        T(whole_lines_only), T(long_lines), T(by_itself),
+        T(missing_at_first), T(rotated),    T(truncated),
+        T(a_folder),         T(marks),      T(fifo),
+        T(fifo_read_only),   T(much),       T(others_may_write),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
