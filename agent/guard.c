@@ -6,14 +6,6 @@
 
 #include "base/text.h"
 
-static bool below_base(const char *dn, const char *base)
-{
-    size_t n = strlen(dn), m = strlen(base);
-
-    return base[0] == '\0' || text_eq_nocase(dn, base) ||
-           (n > m + 1 && dn[n - m - 1] == ',' && text_eq_nocase(dn + n - m, base));
-}
-
 bool guard_judge(const struct world *w, const struct ad_dc *dc, const struct ad_account *a,
                  int families, bool privileged, struct judgement *ret)
 {
@@ -71,7 +63,7 @@ bool guard_judge(const struct world *w, const struct ad_dc *dc, const struct ad_
         (void)snprintf(ret->detail, sizeof(ret->detail), "%s", v.detail);
         return false;
     }
-    if (w->domain->base != NULL && !below_base(a->dn, w->domain->base)) {
+    if (w->domain->base != NULL && !policy_below(a->dn, w->domain->base)) {
         char shown[TEXT_SHOWN];
 
         ret->rule = "outside-base";

@@ -325,7 +325,7 @@ static void on_entry(void *arg, const struct ad_entry *entries, size_t n, const 
 
 /* --- judging ------------------------------------------------------------------------------ */
 
-static bool below(const char *dn, const char *ou)
+bool policy_below(const char *dn, const char *ou)
 {
     size_t n = strlen(dn), m = strlen(ou);
 
@@ -345,7 +345,7 @@ static bool matches(const struct entry *en, const struct ad_account *a)
         }
         return false;
     case ENTRY_OU:
-        return en->dn != NULL && below(a->dn, en->dn);
+        return en->dn != NULL && policy_below(a->dn, en->dn);
     case ENTRY_GLOB:
         return a->sam != NULL && text_glob(en->text, a->sam);
     }

@@ -22,6 +22,9 @@ int policy_resolve_start(struct ad_dc *dc, const struct cfg_policy *cfg, policy_
                          struct err *e);
 void policy_free(struct policy *p);
 
+/* Is this DN that container, or below it? Both as the DC spells them; ASCII case folded. */
+bool policy_below(const char *dn, const char *container);
+
 /* Groups without a fixed SID that mean privilege (DnsAdmins ..., and the configured ones). */
 const struct ad_named_sid *policy_privileged(const struct policy *p, size_t *ret_count);
 

@@ -8,6 +8,7 @@
 
 #include "agent/casefile.h"
 #include "agent/residual.h"
+#include "agent/run.h"
 #include "agent/world.h"
 #include "base/stamp.h"
 #include "base/text.h"
@@ -150,16 +151,7 @@ void report_step(struct report *r, struct casefile *cf, const struct step *s)
 
         json_out_init(&o, &t);
         json_out_object(&o, NULL);
-        json_out_str(&o, "type", "step");
-        json_out_str(&o, "case", cf->id);
-        json_out_str(&o, "account", cf->typed);
-        json_out_str(&o, "step", s->name);
-        json_out_str(&o, "target", s->target);
-        json_out_str(&o, "state", outcome_word(s->outcome));
-        json_out_str(&o, "proof", proof_word(s->proof));
-        json_out_str(&o, "detail", s->detail);
-        json_out_u64(&o, "ms",
-                     s->ended_us > s->started_us ? (s->ended_us - s->started_us) / 1000 : 0);
+        run_step_json(cf, s, &o);
         if (cf->dry_run)
             json_out_bool(&o, "dry_run", true);
         json_out_end_object(&o);

@@ -197,47 +197,15 @@ static void on_found(void *arg, const struct ad_entry *entries, size_t n, const 
 
 static const char *const prove_attrs[] = {"objectGUID",  "userAccountControl",   "pwdLastSet",
                                           "lockoutTime", "replPropertyMetaData", NULL};
-static const char *const judge_attrs[] = {"objectGUID",
-                                          "objectSid",
-                                          "objectClass",
-                                          "sAMAccountName",
-                                          "sAMAccountType",
-                                          "name",
-                                          "userPrincipalName",
-                                          "userAccountControl",
-                                          "pwdLastSet",
-                                          "lockoutTime",
-                                          "primaryGroupID",
-                                          "adminCount",
-                                          "isCriticalSystemObject",
-                                          "msDS-SecondaryKrbTgtNumber",
-                                          "tokenGroups",
-                                          "sIDHistory",
-                                          "servicePrincipalName",
-                                          "memberOf",
-                                          "replPropertyMetaData",
-                                          "msDS-UserPasswordExpiryTimeComputed",
-                                          NULL};
-static const char *const show_attrs[] = {"objectGUID",
-                                         "objectSid",
-                                         "objectClass",
-                                         "sAMAccountName",
-                                         "sAMAccountType",
-                                         "name",
-                                         "userPrincipalName",
-                                         "userAccountControl",
-                                         "pwdLastSet",
-                                         "lockoutTime",
-                                         "primaryGroupID",
-                                         "adminCount",
-                                         "isCriticalSystemObject",
-                                         "msDS-SecondaryKrbTgtNumber",
-                                         "tokenGroups",
-                                         "sIDHistory",
-                                         "servicePrincipalName",
-                                         "memberOf",
-                                         "replPropertyMetaData",
-                                         "msDS-UserPasswordExpiryTimeComputed",
+#define JUDGE_ATTRS                                                                               \
+    "objectGUID", "objectSid", "objectClass", "sAMAccountName", "sAMAccountType", "name",         \
+        "userPrincipalName", "userAccountControl", "pwdLastSet", "lockoutTime", "primaryGroupID", \
+        "adminCount", "isCriticalSystemObject", "msDS-SecondaryKrbTgtNumber", "tokenGroups",      \
+        "sIDHistory", "servicePrincipalName", "memberOf", "replPropertyMetaData",                 \
+        "msDS-UserPasswordExpiryTimeComputed"
+static const char *const judge_attrs[] = {JUDGE_ATTRS, NULL};
+static const char *const judge_dacl_attrs[] = {JUDGE_ATTRS, "nTSecurityDescriptor", NULL};
+static const char *const show_attrs[] = {JUDGE_ATTRS,
                                          "nTSecurityDescriptor",
                                          "mail",
                                          "displayName",
@@ -249,28 +217,6 @@ static const char *const show_attrs[] = {"objectGUID",
                                          "msDS-AllowedToActOnBehalfOfOtherIdentity",
                                          "whenCreated",
                                          NULL};
-static const char *const judge_dacl_attrs[] = {"objectGUID",
-                                               "objectSid",
-                                               "objectClass",
-                                               "sAMAccountName",
-                                               "sAMAccountType",
-                                               "name",
-                                               "userPrincipalName",
-                                               "userAccountControl",
-                                               "pwdLastSet",
-                                               "lockoutTime",
-                                               "primaryGroupID",
-                                               "adminCount",
-                                               "isCriticalSystemObject",
-                                               "msDS-SecondaryKrbTgtNumber",
-                                               "tokenGroups",
-                                               "sIDHistory",
-                                               "servicePrincipalName",
-                                               "memberOf",
-                                               "replPropertyMetaData",
-                                               "msDS-UserPasswordExpiryTimeComputed",
-                                               "nTSecurityDescriptor",
-                                               NULL};
 
 struct reading {
     struct ad_guid guid;
