@@ -123,28 +123,33 @@ run -- show alice
 is 78 'a list entry that does not resolve'
 
 # --- doctor ---
-settings ''
+# Below OU=People, where the rights are: which three users doctor looks at is the DC's choice.
+below_people() {
+    sed 's/^base.*/base = OU=People,DC=corp,DC=example,DC=com/' "$LAB_DIR/cordon.conf" | sed "$1" >"$conf"
+    chmod 600 "$conf"
+}
+below_people ''
 run -- doctor --json
 is 0 'doctor: everything is fine'
 json 'no check but ok' 'all(o["state"] == "ok" for o in lines) and len(lines) >= 20'
 run -- doctor --as-agent
 is 0 'doctor as the agent'
-settings 's,^keytab.*,keytab = /nonexistent/svc.keytab,'
+below_people 's,^keytab.*,keytab = /nonexistent/svc.keytab,'
 run -- doctor --as-agent --json
 is 15 'no keytab'
 json 'is said, with what mends it; what rests on it is skipped' 'state("keytab") == ["failed"] and state("dc") == ["skipped"] and all(o["mend"] for o in lines if o["state"] == "failed")'
-settings 's,^base.*,base = OU=Other\,DC=corp\,DC=example\,DC=com,'
+below_people 's,^base.*,base = OU=Other\,DC=corp\,DC=example\,DC=com,'
 run -- doctor --as-agent --json
 is 15 'no rights below the base'
 json 'each right that is missing, with SDDL and SID' 'all(state(r) == ["failed"] for r in ("right-disable", "right-expire", "right-reset")) and state("read-groups") == ["ok"] and all("bf967a" in o["mend"] and "S-1-5-21-" in o["mend"] or "00299570" in o["mend"] for o in lines if o["state"] == "failed")'
-settings '/^events_file/d; s,^events = .*,events = none,'
+below_people '/^events_file/d; s,^events = .*,events = none,'
 run -- doctor --json
 json 'no events: a warning' 'state("events") == ["warning"]'
 is 0 'warnings alone are no failure'
-settings 's,^\[domain,[nonsense,'
+below_people 's,^\[domain,[nonsense,'
 run -- doctor
 is 78 'a configuration that is wrong'
-settings ''
+below_people ''
 sed 's/^\[libdefaults\]/[libdefaults]\nrdns = true/' "$LAB_DIR/etc/krb5.conf" >"$dir/krb5.conf"
 run KRB5_CONFIG="$dir/krb5.conf" -- doctor --json
 json 'rdns = true in krb5.conf' 'state("krb5.conf") == ["warning"]'
