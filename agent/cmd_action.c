@@ -24,7 +24,7 @@
 #include "base/text.h"
 #include "config/list.h"
 
-#define FLIGHTS 64
+#define FLIGHTS 128
 #define FROM_MAX (64 * 1024 * 1024)
 #define ACCOUNT_MAX 1024
 #define REASON_MAX 500
