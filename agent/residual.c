@@ -9,8 +9,9 @@
 #include "agent/world.h"
 
 #define TICKET_MS (INT64_C(600) * 60 * 1000) /* MaxTicketAge, MaxServiceAge: 10 h / 600 min */
-#define RECHECK_MS (INT64_C(20) * 60 * 1000) /* a KDC asks again only for tickets older than that \
-                                              */
+#define RECHECK_MS                                                                 \
+    (INT64_C(20) * 60 * 1000) /* a KDC asks again only for tickets older than that \
+                               */
 
 static unsigned add(struct residual *list, unsigned n, int64_t until, const char *what)
 {
