@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "agent/plan.h"
+#include "agent/step.h"
 #include "agent/verdict.h"
 #include "agent/watch.h"
 #include "base/id.h"
@@ -19,16 +20,6 @@
 
 struct world;
 struct casefile;
-
-/* One step as it is told: to a person, to a script, to the ledger. */
-struct step {
-    const char *name; /* "disable" */
-    char target[256]; /* DC, or "" */
-    enum outcome outcome;
-    enum proof proof;
-    char detail[512];
-    uint64_t started_us, ended_us;
-};
 
 enum effect_state {
     EFFECT_WAITING, /* for its DC */
@@ -43,9 +34,8 @@ enum confirm_state { CONFIRM_NOT_ASKED, CONFIRM_WAITING, CONFIRM_MET, CONFIRM_MI
 
 /* What an earlier run of this case had in hand at this DC (from the ledger). */
 struct prior {
-    bool intended;    /* an intent is on record: it may have been sent */
-    bool ended;       /* and its end, too */
-    struct step step; /* as recorded, if ended */
+    bool intended; /* an intent is on record: it may have been sent */
+    bool ended;    /* and its end, too */
     char mark[192];
     char local[80];
     uint32_t unicode_version; /* of unicodePwd before a reset */
@@ -71,7 +61,8 @@ struct effect {
     bool was_locked;
     unsigned resets, tries;
     uint64_t deadline; /* for waiting on a DC that went away in the middle */
-    struct err why;
+    enum err_code why;
+    char *why_words; /* or NULL */
     struct watch_expect *expect;
     enum confirm_state confirm;
     struct step confirm_step;
@@ -100,13 +91,10 @@ struct casefile {
     char *typed;                             /* the account as it was asked for */
     const char *reason, *ticket, *requester; /* borrowed from the request */
     bool dry_run, privileged;
-    struct ad_name name;
-    bool by_guid; /* resume, undo: the account is known already */
 
     struct ad_found found;
     bool resolved;
     struct ad_dc *home;
-    struct ad_op *op;
     struct loop_timer *grace, *later;
     struct leg *legs;
     size_t leg_count;
@@ -126,7 +114,7 @@ struct casefile {
     size_t pushes_open;
 
     char rule[64];
-    char detail[600];
+    char *detail; /* or NULL: case_detail */
     enum verdict verdict;
     enum proof proof;
     int64_t started_ms;
@@ -135,5 +123,7 @@ struct casefile {
     void (*done)(void *arg, struct casefile *cf);
     void *arg;
 };
+
+const char *case_detail(const struct casefile *cf); /* the verdict's sentence; never NULL */
 
 #endif

@@ -24,6 +24,7 @@ void caseload_free(struct caseload *c)
     free(c->reason);
     free(c->ticket);
     free(c->requester);
+    ad_found_done(&c->found);
     for (size_t i = 0; i < c->prior_count; i++) {
         free((void *)(uintptr_t)c->names[i][0]);
         free((void *)(uintptr_t)c->names[i][1]);
@@ -70,8 +71,8 @@ static void take_case(struct loading *l, const struct cJSON *j)
     c->has_guid = guid != NULL && sid != NULL &&
                   ad_guid_from_text(guid, strlen(guid), &c->found.guid) == 0 &&
                   ad_sid_from_text(sid, strlen(sid), &c->found.sid) == 0;
-    take_text(c->found.dn, sizeof(c->found.dn), j, "dn");
-    take_text(c->found.sam, sizeof(c->found.sam), j, "sam");
+    c->found.dn = text_dup(json_str(j, "dn"));
+    c->found.sam = text_dup(json_str(j, "sam"));
     l->opened = true;
 }
 

@@ -148,7 +148,11 @@ static void on_found(void *arg, const struct ad_found *found, size_t n, const st
             give_up(s, e);
         return;
     }
-    s->found = found[0];
+    ad_found_done(&s->found);
+    if (ad_found_copy(&found[0], &s->found, &mine) < 0) {
+        give_up(s, &mine);
+        return;
+    }
     if (ad_read_start(s->dc->conn, &s->found.guid, AD_READ_SHOW, on_account, s, NULL, &mine) < 0)
         give_up(s, &mine);
 }
@@ -253,6 +257,7 @@ static int run_show(struct show *s)
         (void)loop_run(s->loop, &e);
     loop_timer_stop(&s->later);
     ad_account_free(s->account);
+    ad_found_done(&s->found);
     world_close(&s->world);
 out:
     loop_free(s->loop);

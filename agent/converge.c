@@ -58,6 +58,7 @@ void converge_free(struct casefile *cf)
         return;
     cf->converge = NULL;
     loop_timer_stop(&c->timer);
+    step_done(&c->step);
     free(c->views);
     free(c);
 }
@@ -224,7 +225,7 @@ static void weigh(struct converge *c)
     struct casefile *cf = c->cf;
     size_t known = 0, so = 0, same = 0, down = 0, coming = 0;
     const struct view *first = NULL, *not_so = NULL;
-    struct text t = TEXT_INIT(sizeof(c->step.detail) - 1);
+    struct text t = TEXT_INIT(STEP_DETAIL * 4);
     bool stamps = true;
 
     for (size_t i = 0; i < c->count; i++) {
@@ -249,7 +250,7 @@ static void weigh(struct converge *c)
 
     if (known > 0 && known == c->count && so == known && same == known && all_listed) {
         text_addf(&t, "%zu of %zu DC%s", known, c->count, c->count == 1 ? "" : "s");
-        (void)snprintf(c->step.detail, sizeof(c->step.detail), "%s", t.s);
+        step_say(&c->step, "%s", t.s);
         text_done(&t);
         end(c, OUT_DONE, PROOF_EVERYWHERE);
         return;
@@ -285,11 +286,7 @@ static void weigh(struct converge *c)
             text_addf(&t, "; %s still shows userAccountControl %" PRIu32, v->dc->host,
                       v->uac_value);
     }
-    if (!t.failed)
-        (void)snprintf(c->step.detail, sizeof(c->step.detail), "%s", t.s);
-    else
-        (void)snprintf(c->step.detail, sizeof(c->step.detail), "%.*s",
-                       (int)(sizeof(c->step.detail) - 1), t.s);
+    step_say(&c->step, "%s", t.s); /* cut where it is too much */
     text_done(&t);
     /* Where the DC that took it shows otherwise by now, it was undone; a DC that merely lags is
      * not. */

@@ -25,6 +25,7 @@
 #include "base/sm.h"
 #include "base/stamp.h"
 #include "base/text.h"
+#include "ldap/gather.h"
 #include "ldap/uac.h"
 
 #define TRIES 5 /* lost swaps, refused forms */
@@ -71,6 +72,18 @@ static void prove(struct effect *x, enum proof p)
         x->step.proof = p;
 }
 
+static void keep_why(struct effect *x, const struct err *e)
+{
+    free(x->why_words);
+    x->why = e->code;
+    x->why_words = text_dup(e->msg);
+}
+
+static const char *why_words(const struct effect *x)
+{
+    return x->why_words != NULL ? x->why_words : err_word(x->why);
+}
+
 static uint64_t now_us(const struct effect *x)
 {
     return loop_now_us(x->cf->w->loop);
@@ -106,7 +119,7 @@ int effect_start(struct casefile *cf, const struct effect_kind *kind, struct ad_
     x->done = done;
     x->state = EFFECT_WAITING;
     x->step.name = kind->step;
-    (void)snprintf(x->step.target, sizeof(x->step.target), "%s", dc->host);
+    x->step.target = dc->host;
     x->step.started_us = now_us(x);
     x->deadline = loop_now(cf->w->loop) + cf->w->domain->connect_timeout_ms +
                   cf->w->domain->operation_timeout_ms;
@@ -127,6 +140,9 @@ void effect_free(struct effect *x)
     loop_timer_stop(&x->timer);
     watch_expect_cancel(&x->expect);
     ad_account_free(x->account);
+    step_done(&x->step);
+    step_done(&x->confirm_step);
+    free(x->why_words);
     free(x);
 }
 
@@ -257,10 +273,9 @@ static void consider(struct effect *x)
         x->after_uac = x->account->uac;
         prove(x, PROOF_READ_BACK);
         if (x->kind == &effect_expire)
-            (void)snprintf(x->step.detail, sizeof(x->step.detail), "already so: pwdLastSet 0");
+            step_say(&x->step, "already so: pwdLastSet 0");
         else
-            (void)snprintf(x->step.detail, sizeof(x->step.detail),
-                           "already so: userAccountControl %" PRIu32, x->account->uac);
+            step_say(&x->step, "already so: userAccountControl %" PRIu32, x->account->uac);
         finish(x, OUT_ALREADY, NULL);
         return;
     }
@@ -310,13 +325,13 @@ static void expect(struct effect *x)
             (spec.mark != NULL ? x->prior->intended_ms : stamp_now_ms()) + x->dc->skew_ms - 3000;
     if (watch_expect_start(w, &spec, on_confirm, x, &x->expect, &e) < 0) {
         x->confirm = CONFIRM_MISSED;
-        (void)snprintf(x->confirm_step.detail, sizeof(x->confirm_step.detail), "%s", e.msg);
+        step_say(&x->confirm_step, "%s", e.msg);
         return;
     }
     x->confirm = CONFIRM_WAITING;
     x->confirm_step.name = "confirm";
     x->confirm_step.started_us = now_us(x);
-    (void)snprintf(x->confirm_step.target, sizeof(x->confirm_step.target), "%s", x->dc->host);
+    x->confirm_step.target = x->dc->host;
 }
 
 static void state_intent(struct effect *x)
@@ -440,7 +455,7 @@ static void on_answer(void *arg, const struct err *e)
         look(x);
         return;
     }
-    x->why = *e;
+    keep_why(x, e);
     if (e->code == ERR_CONFLICT && ++x->tries < TRIES) {
         if (!x->accepted)
             x->sent = false; /* a clear no: it is not under way */
@@ -486,7 +501,7 @@ static void look(void *arg)
     if (x->state != EFFECT_EVIDENCE)
         effect_move(x, EFFECT_EVIDENCE);
     if (x->dc->state == AD_DC_READY &&
-        ad_read_start(x->dc->conn, &x->cf->found.guid, AD_READ_PROVE, on_look, x, &x->op, &e) == 0)
+        ad_gather_prove(x->cf->w->gather, x->dc, &x->cf->found.guid, on_look, x, &e) == 0)
         return;
     /* The connection is gone: it is being made again in the background. */
     if (loop_now(x->cf->w->loop) < x->deadline && !x->cf->interrupted) {
@@ -521,7 +536,7 @@ static bool is_so(const struct effect *x, const struct ad_account *a)
 
 static void describe(struct effect *x, const struct ad_account *a)
 {
-    struct text t = TEXT_INIT(sizeof(x->step.detail) - 1);
+    struct text t = TEXT_INIT(4096);
 
     if (x->kind->resets)
         text_addf(&t, "password set %s to random values", x->resets >= RESETS ? "twice" : "once");
@@ -547,8 +562,8 @@ static void describe(struct effect *x, const struct ad_account *a)
     if (x->was_locked && a->has_lockout_time && a->lockout_time == 0)
         text_add(&t, "; the write also unlocked the account");
     if (x->kind->resets && x->resets == 1)
-        text_addf(&t, "; the second was refused: %s", x->why.msg);
-    (void)snprintf(x->step.detail, sizeof(x->step.detail), "%s", t.s);
+        text_addf(&t, "; the second was refused: %s", why_words(x));
+    step_say(&x->step, "%s", t.s);
     text_done(&t);
 }
 
@@ -583,7 +598,7 @@ static void on_look(void *arg, struct ad_account *a, const struct err *e)
             return;
         }
         (void)err_set(&why, ERR_UNPROVEN, 0, "sent, no answer came, and it does not show: %s",
-                      x->why.msg);
+                      why_words(x));
         finish(x, OUT_UNKNOWN, &why);
         return;
     }
@@ -651,8 +666,8 @@ static void finish(struct effect *x, enum outcome how, const struct err *e)
     x->step.outcome = how;
     x->step.ended_us = now_us(x);
     if (e != NULL) {
-        x->why = *e;
-        (void)snprintf(x->step.detail, sizeof(x->step.detail), "%s", e->msg);
+        keep_why(x, e);
+        step_say(&x->step, "%s", e->msg);
     }
     /* Nothing to wait for in the log where nothing was changed by us. */
     if (how != OUT_DONE && how != OUT_UNCONFIRMED && how != OUT_UNKNOWN) {
@@ -676,8 +691,7 @@ void effect_interrupt(struct effect *x)
     watch_expect_cancel(&x->expect);
     if (x->confirm == CONFIRM_WAITING) {
         x->confirm = CONFIRM_MISSED;
-        (void)snprintf(x->confirm_step.detail, sizeof(x->confirm_step.detail),
-                       "told to stop before the event came");
+        step_say(&x->confirm_step, "told to stop before the event came");
         run_confirmed(x->cf, x);
     }
 }
@@ -694,9 +708,9 @@ static void on_confirm(void *arg, const struct watch_result *r)
     x->confirm_step.ended_us = now_us(x);
     x->confirm_step.outcome = r->met ? OUT_DONE : OUT_UNCONFIRMED;
     x->confirm_step.proof = r->met ? PROOF_LOGGED : PROOF_NONE;
-    (void)snprintf(x->confirm_step.detail, sizeof(x->confirm_step.detail), "%s%s%s%s", r->detail,
-                   r->foreign[0] != '\0' ? "; the same change by " : "", r->foreign,
-                   r->opposite ? "; undone again afterwards, by the log" : "");
+    step_say(&x->confirm_step, "%s%s%s%s", r->detail,
+             r->foreign[0] != '\0' ? "; the same change by " : "", r->foreign,
+             r->opposite ? "; undone again afterwards, by the log" : "");
     if (r->met)
         prove(x, PROOF_LOGGED);
     run_confirmed(x->cf, x);

@@ -163,9 +163,9 @@ void report_step(struct report *r, struct casefile *cf, const struct step *s)
     header(r, cf);
     text_addf(&t, "  %-15s %s%-11s%s ", s->name, paint(r, s->outcome), word(s),
               r->colour ? "\033[0m" : "");
-    if (s->target[0] != '\0')
-        text_addf(&t, "%s  ", short_host(s->target, host));
-    text_show(&t, s->detail, strlen(s->detail), 400);
+    if (step_target(s)[0] != '\0')
+        text_addf(&t, "%s  ", short_host(step_target(s), host));
+    text_show(&t, step_detail(s), strlen(step_detail(s)), 400);
     if (s->ended_us > s->started_us) {
         size_t pad = t.len < 72 ? 72 - t.len : 1;
 
@@ -194,7 +194,7 @@ void report_verdict_json(const struct casefile *cf, struct json_out *o)
     json_out_str(o, "verdict", verdict_word(cf->verdict));
     json_out_str(o, "proof", proof_word(cf->proof));
     json_out_str(o, "rule", cf->rule);
-    json_out_str(o, "detail", cf->detail);
+    json_out_str(o, "detail", case_detail(cf));
     json_out_array(o, "residual");
     for (unsigned i = 0; i < n; i++) {
         json_out_object(o, NULL);
@@ -281,7 +281,7 @@ void report_verdict(struct report *r, const struct casefile *cf)
     }
     if (r->accounts > 1) {
         if (cf->verdict != VERDICT_DONE)
-            keep_failure(r, cf->typed, cf->verdict, cf->rule, cf->detail);
+            keep_failure(r, cf->typed, cf->verdict, cf->rule, case_detail(cf));
         progress(r);
         return;
     }
@@ -308,9 +308,9 @@ void report_verdict(struct report *r, const struct casefile *cf)
                   r->colour ? "\033[0m" : "");
         if (cf->rule[0] != '\0')
             text_addf(&t, " (%s)", cf->rule);
-        if (cf->detail[0] != '\0') {
+        if (case_detail(cf)[0] != '\0') {
             text_add(&t, ": ");
-            text_show(&t, cf->detail, strlen(cf->detail), 600);
+            text_show(&t, case_detail(cf), strlen(case_detail(cf)), 600);
         }
     }
     if (cf->recorded)

@@ -17,6 +17,7 @@
 #include "agent/run.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,9 @@
 #include "base/stamp.h"
 #include "base/text.h"
 #include "ldap/change.h"
+#include "ldap/gather.h"
 
+#define CROWD 16     /* cases at a time from which on questions wait for company */
 #define GRACE_MS 250 /* for the other DCs' word before the first change is sent */
 
 static void begin(void *arg);
@@ -50,6 +53,27 @@ static void tell_unrecorded(void *arg);
 static uint64_t now_us(const struct casefile *cf)
 {
     return loop_now_us(cf->w->loop);
+}
+
+const char *case_detail(const struct casefile *cf)
+{
+    return cf->detail != NULL ? cf->detail : "";
+}
+
+/* The sentence of the verdict. Its own old text may stand among the arguments. */
+static __attribute__((format(printf, 2, 3))) void say(struct casefile *cf, const char *fmt, ...)
+{
+    char words[700], *mine;
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(words, sizeof(words), fmt, ap);
+    va_end(ap);
+    mine = text_dup(words);
+    if (mine == NULL)
+        return;
+    free(cf->detail);
+    cf->detail = mine;
 }
 
 /* --- beginning and end ----------------------------------------------------------------------- */
@@ -90,19 +114,22 @@ int run_case_start(struct world *w, const struct request *r,
         goto fail;
     }
     if (r->known != NULL) {
-        cf->found = *r->known;
-        cf->by_guid = cf->resolved = true;
+        if (ad_found_copy(r->known, &cf->found, e) < 0)
+            goto fail;
+        cf->resolved = true;
     }
     cf->later = loop_timer_start(w->loop, 0, begin, cf);
     if (cf->later == NULL)
         goto nomem;
     cf->next_running = w->running;
     w->running = cf;
+    ad_gather_crowded(w->gather, ++w->running_count >= CROWD);
     *ret_case = cf;
     return 0;
 nomem:
     (void)err_set(e, ERR_NOMEM, 0, "case");
 fail:
+    ad_found_done(&cf->found);
     free(cf->typed);
     free(cf);
     return -1;
@@ -124,6 +151,7 @@ static void case_free(struct casefile *cf)
     while (*at != cf)
         at = &(*at)->next_running;
     *at = cf->next_running;
+    ad_gather_crowded(cf->w->gather, --cf->w->running_count >= CROWD);
     loop_timer_stop(&cf->grace);
     loop_timer_stop(&cf->later);
     converge_free(cf);
@@ -131,6 +159,8 @@ static void case_free(struct casefile *cf)
     for (size_t i = 0; i < cf->effect_count; i++)
         effect_free(cf->effects[i]);
     free(cf->effects);
+    ad_found_done(&cf->found);
+    free(cf->detail);
     free(cf->typed);
     if (cf->w->ledger != NULL && cf->recorded)
         ledger_unlock_case(cf->w->ledger, cf->id);
@@ -165,16 +195,16 @@ void run_step_json(const struct casefile *cf, const struct step *s, struct json_
     json_out_str(o, "case", cf->id);
     json_out_str(o, "account", cf->typed);
     json_out_str(o, "step", s->name);
-    json_out_str(o, "target", s->target);
+    json_out_str(o, "target", step_target(s));
     json_out_str(o, "state", outcome_word(s->outcome));
     json_out_str(o, "proof", proof_word(s->proof));
-    json_out_str(o, "detail", s->detail);
+    json_out_str(o, "detail", step_detail(s));
     json_out_u64(o, "ms", s->ended_us > s->started_us ? (s->ended_us - s->started_us) / 1000 : 0);
 }
 
 static void tell(struct casefile *cf, const struct step *s)
 {
-    log_info("case=%s step=%s target=%s state=%s proof=%s", cf->id, s->name, s->target,
+    log_info("case=%s step=%s target=%s state=%s proof=%s", cf->id, s->name, step_target(s),
              outcome_word(s->outcome), proof_word(s->proof));
     report_step(cf->w->report, cf, s);
 }
@@ -260,7 +290,7 @@ static void end_early(struct casefile *cf, enum verdict v, const char *rule, con
     cf->verdict = v;
     cf->proof = PROOF_NONE;
     (void)snprintf(cf->rule, sizeof(cf->rule), "%s", rule);
-    (void)snprintf(cf->detail, sizeof(cf->detail), "%s", detail);
+    say(cf, "%s", detail);
     conclude(cf);
 }
 
@@ -279,7 +309,7 @@ static void fail(struct casefile *cf, const struct err *e)
 static void begin(void *arg)
 {
     struct casefile *cf = arg;
-    struct ad_name_domain domain;
+    struct ad_name name;
     struct err e;
 
     cf->later = NULL;
@@ -301,21 +331,19 @@ static void begin(void *arg)
         judge_all(cf);
         return;
     }
-    if (ad_name_parse(cf->typed, strlen(cf->typed), cf->w->domain->name, &cf->name, &e) < 0) {
+    if (ad_name_parse(cf->typed, strlen(cf->typed), cf->w->domain->name, &name, &e) < 0) {
         fail(cf, &e);
         return;
     }
-    domain = (struct ad_name_domain){.dns = cf->w->domain->name, .netbios = cf->home->netbios};
-    if (ad_find_start(cf->home->conn, &cf->name, &domain, cf->home->domain_dn, on_found, cf,
-                      &cf->op, &e) < 0)
+    if (ad_gather_find(cf->w->gather, cf->home, &name, on_found, cf, &e) < 0)
         fail(cf, &e);
 }
 
 static void on_found(void *arg, const struct ad_found *found, size_t n, const struct err *e)
 {
     struct casefile *cf = arg;
+    struct err mine;
 
-    cf->op = NULL;
     if (e != NULL && err_is_elsewhere(e) && !cf->w->interrupted) {
         cf->later = loop_timer_start(cf->w->loop, 50, begin, cf); /* another DC */
         return;
@@ -325,7 +353,10 @@ static void on_found(void *arg, const struct ad_found *found, size_t n, const st
         return;
     }
     (void)n;
-    cf->found = found[0];
+    if (ad_found_copy(&found[0], &cf->found, &mine) < 0) {
+        fail(cf, &mine);
+        return;
+    }
     cf->resolved = true;
     judge_all(cf);
 }
@@ -472,22 +503,20 @@ bool run_judge(const struct casefile *cf, const struct ad_dc *dc, const struct a
 static void on_explained(void *arg, const char *words)
 {
     struct casefile *cf = arg;
+    CLEANUP(step_done)
     struct step s = {.name = "guard",
                      .outcome = OUT_REFUSED,
                      .started_us = cf->started_us,
                      .ended_us = now_us(cf)};
 
     if (words != NULL) {
-        char rest[sizeof(cf->detail)];
+        const char *rest = strstr(case_detail(cf), "--privileged");
 
-        (void)snprintf(rest, sizeof(rest), "%s", cf->detail);
-        (void)snprintf(cf->detail, sizeof(cf->detail), "%s%s%s", words,
-                       strstr(rest, "--privileged") != NULL ? "; " : "",
-                       strstr(rest, "--privileged") != NULL ? strstr(rest, "--privileged") : "");
+        say(cf, "%s%s%s", words, rest != NULL ? "; " : "", rest != NULL ? rest : "");
     }
     if (cf->verdict == VERDICT_HELD)
         s.outcome = OUT_SKIPPED;
-    (void)snprintf(s.detail, sizeof(s.detail), "%s: %.400s", cf->rule, cf->detail);
+    step_say(&s, "%s: %.400s", cf->rule, case_detail(cf));
     tell_and_record(cf, &s);
     conclude(cf);
 }
@@ -501,7 +530,7 @@ static void refuse(struct casefile *cf, const struct judgement *j, struct ad_dc 
     cf->ending = true;
     cf->verdict = j->verdict;
     (void)snprintf(cf->rule, sizeof(cf->rule), "%s", j->rule);
-    (void)snprintf(cf->detail, sizeof(cf->detail), "%s", j->detail);
+    say(cf, "%s", j->detail);
     for (size_t i = 0; j->group && i < a->subject.token_group_count; i++)
         in_tokens = in_tokens || ad_sid_eq(&j->by, &a->subject.token_groups[i]);
     /* A membership is told with the way that leads there. */
@@ -545,10 +574,11 @@ static int add_effect(struct casefile *cf, const struct effect_kind *kind, struc
 
 static void dry(struct casefile *cf)
 {
+    CLEANUP(step_done)
     struct step s = {
         .name = "guard", .outcome = OUT_DONE, .started_us = cf->started_us, .ended_us = now_us(cf)};
 
-    (void)snprintf(s.detail, sizeof(s.detail), "not privileged; on no list that holds it");
+    step_say(&s, "not privileged; on no list that holds it");
     tell(cf, &s);
     for (size_t i = 0; i < cf->plan->count; i++) {
         const struct plan_step *ps = &cf->plan->steps[i];
@@ -557,10 +587,10 @@ static void dry(struct casefile *cf)
         enum need need =
             ps->kind->decide(cf->legs[cf->home_leg].account, &cf->options, &edits, &why);
 
+        step_done(&s);
         s = (struct step){.name = ps->kind->step, .outcome = OUT_SKIPPED, .started_us = now_us(cf)};
         s.ended_us = s.started_us;
-        (void)snprintf(s.target, sizeof(s.target), "%s",
-                       ps->every_dc && wide(cf) && cf->leg_count > 1 ? "" : cf->home->host);
+        s.target = ps->every_dc && wide(cf) && cf->leg_count > 1 ? "" : cf->home->host;
         if (need == NEED_REFUSED) {
             const char *colon = strchr(why.msg, ':');
             char rule[64];
@@ -568,24 +598,23 @@ static void dry(struct casefile *cf)
             (void)snprintf(rule, sizeof(rule), "%.*s", colon != NULL ? (int)(colon - why.msg) : 0,
                            why.msg);
             s.outcome = OUT_REFUSED;
-            (void)snprintf(s.detail, sizeof(s.detail), "%s", why.msg);
+            step_say(&s, "%s", why.msg);
             tell(cf, &s);
             end_early(cf, VERDICT_REFUSED, rule, why.msg);
             return;
         }
         if (need == NEED_NOTHING)
-            (void)snprintf(s.detail, sizeof(s.detail), "would do nothing: already so");
+            step_say(&s, "would do nothing: already so");
         else if (edits.uac)
-            (void)snprintf(s.detail, sizeof(s.detail),
-                           "would change userAccountControl %" PRIu32 " -> %" PRIu32 "%s%s",
-                           edits.uac_old, edits.uac_new,
-                           edits.pwd == AD_PWD_EXPIRE ? " and pwdLastSet -> 0" : "",
-                           s.target[0] == '\0' ? " at every writable DC" : "");
+            step_say(&s, "would change userAccountControl %" PRIu32 " -> %" PRIu32 "%s%s",
+                     edits.uac_old, edits.uac_new,
+                     edits.pwd == AD_PWD_EXPIRE ? " and pwdLastSet -> 0" : "",
+                     step_target(&s)[0] == '\0' ? " at every writable DC" : "");
         else
-            (void)snprintf(s.detail, sizeof(s.detail), "would %s",
-                           ps->kind->resets             ? "set a random password, twice"
-                           : edits.pwd == AD_PWD_EXPIRE ? "set pwdLastSet -> 0"
-                                                        : "set pwdLastSet -> now");
+            step_say(&s, "would %s",
+                     ps->kind->resets             ? "set a random password, twice"
+                     : edits.pwd == AD_PWD_EXPIRE ? "set pwdLastSet -> 0"
+                                                  : "set pwdLastSet -> now");
         tell(cf, &s);
     }
     cf->ending = true;
@@ -608,13 +637,14 @@ static void go(struct casefile *cf)
         return;
     }
     if (cf->plan_at == 0) {
+        CLEANUP(step_done)
         struct step s = {.name = "guard",
                          .outcome = OUT_DONE,
                          .proof = PROOF_NONE,
                          .started_us = cf->started_us,
                          .ended_us = now_us(cf)};
 
-        (void)snprintf(s.detail, sizeof(s.detail), "not privileged; on no list that holds it");
+        step_say(&s, "not privileged; on no list that holds it");
         tell(cf, &s);
     }
     if (ps->every_dc && wide(cf)) {
@@ -649,7 +679,7 @@ static bool elsewhere(struct casefile *cf, const struct effect *x, struct ad_dc 
     size_t n = ad_dcs_count(cf->w->dcs);
 
     if (x->step.outcome != OUT_FAILED || x->sent || x->undone || cf->w->interrupted ||
-        !err_is_elsewhere(&x->why))
+        !err_is_elsewhere(&(struct err){.code = x->why}))
         return false;
     for (size_t i = 0; i < n; i++) {
         struct ad_dc *dc = ad_dcs_at(cf->w->dcs, i);
@@ -695,7 +725,7 @@ void run_confirmed(struct casefile *cf, struct effect *x)
         return; /* effect_done tells it */
     if (x->confirm_step.name == NULL) {
         x->confirm_step.name = "confirm";
-        (void)snprintf(x->confirm_step.target, sizeof(x->confirm_step.target), "%s", x->dc->host);
+        x->confirm_step.target = x->dc->host;
     }
     if (x->confirm == CONFIRM_MET && cf->proven_us == 0)
         cf->proven_us = now_us(cf);
@@ -730,17 +760,17 @@ static void on_pushed(void *arg, const struct err *e)
     if (e == NULL) {
         p->step.outcome = OUT_DONE;
         p->step.proof = PROOF_ACCEPTED;
-        (void)snprintf(p->step.detail, sizeof(p->step.detail), "asked to pull the object");
+        step_say(&p->step, "asked to pull the object");
     } else if (e->code == ERR_DENIED) {
         p->step.outcome = OUT_SKIPPED;
-        (void)snprintf(p->step.detail, sizeof(p->step.detail), "no right to ask for it: %.400s",
-                       e->msg);
+        step_say(&p->step, "no right to ask for it: %.400s", e->msg);
     } else {
         p->step.outcome = OUT_SKIPPED;
-        (void)snprintf(p->step.detail, sizeof(p->step.detail), "not offered: %.400s", e->msg);
+        step_say(&p->step, "not offered: %.400s", e->msg);
     }
     tell_and_record(cf, &p->step);
     cf->pushes_open--;
+    step_done(&p->step);
     free(p);
     settle(cf);
 }
@@ -768,7 +798,7 @@ static void push_all(struct casefile *cf)
             return;
         p->cf = cf;
         p->step = (struct step){.name = "push", .started_us = now_us(cf)};
-        (void)snprintf(p->step.target, sizeof(p->step.target), "%s", dc->host);
+        p->step.target = dc->host;
         if (ad_push_start(dc->conn, cf->accepted_at->ntds_dn, cf->found.dn, on_pushed, p, NULL,
                           &e) < 0)
             free(p);
@@ -869,9 +899,9 @@ static void goal_facts(const struct casefile *cf, const struct effect_kind *kind
 
 static void add_detail(struct casefile *cf, const char *s)
 {
-    size_t n = strlen(cf->detail);
+    const char *so_far = case_detail(cf);
 
-    (void)snprintf(cf->detail + n, sizeof(cf->detail) - n, "%s%s", n > 0 ? "; " : "", s);
+    say(cf, "%s%s%s", so_far, so_far[0] != '\0' ? "; " : "", s);
 }
 
 /* The sentence of the verdict: for each goal what it lacks. */
@@ -883,17 +913,18 @@ static void explain_verdict(struct casefile *cf)
         const struct effect *x = cf->effects[i];
 
         if (x->step.outcome != OUT_DONE && x->step.outcome != OUT_ALREADY) {
-            const char *colon = strchr(x->step.detail, ':');
-            bool named = text_starts(x->step.detail, x->dc->host);
+            const char *colon = strchr(step_detail(&x->step), ':');
+            bool named = text_starts(step_detail(&x->step), x->dc->host);
 
             /* A refusal begins with its rule, which the verdict names in a place of its own. */
             if (x->step.outcome == OUT_REFUSED && colon != NULL && cf->rule[0] == '\0') {
-                (void)snprintf(cf->rule, sizeof(cf->rule), "%.*s", (int)(colon - x->step.detail),
-                               x->step.detail);
+                (void)snprintf(cf->rule, sizeof(cf->rule), "%.*s",
+                               (int)(colon - step_detail(&x->step)), step_detail(&x->step));
                 (void)snprintf(line, sizeof(line), "%.400s", colon + 2);
             } else {
                 (void)snprintf(line, sizeof(line), "%s%s%s: %.400s", x->step.name,
-                               named ? "" : " at ", named ? "" : x->dc->host, x->step.detail);
+                               named ? "" : " at ", named ? "" : x->dc->host,
+                               step_detail(&x->step));
             }
             add_detail(cf, line);
         }
@@ -903,7 +934,7 @@ static void explain_verdict(struct casefile *cf)
 
         if (x->confirm == CONFIRM_MISSED && cf->verdict == VERDICT_UNCONFIRMED) {
             (void)snprintf(line, sizeof(line), "not proven by the log of %s: %.400s", x->dc->host,
-                           x->confirm_step.detail);
+                           step_detail(&x->confirm_step));
             add_detail(cf, line);
         }
     }

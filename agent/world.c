@@ -127,6 +127,8 @@ int world_open(struct loop *l, const struct world_opts *opts, struct world *w,
         for (char *p = w->own_computer; *p != '\0'; p++)
             *p = (char)toupper((unsigned char)*p);
     }
+    if (ad_gather_new(l, &w->gather, e) < 0)
+        return -1;
     if (opts->with_ledger &&
         ledger_open(opts->state_dir, l, /* readonly */ false, &w->ledger, e) < 0)
         return -1;
@@ -144,6 +146,8 @@ void world_close(struct world *w)
     struct err e;
 
     loop_timer_stop(&w->later);
+    ad_gather_free(w->gather);
+    w->gather = NULL;
     ad_dcs_close(&w->dcs);
     watch_close(&w->watch);
     policy_free(w->policy);

@@ -14,6 +14,7 @@
 #include "base/loop.h"
 #include "config/config.h"
 #include "ldap/dcs.h"
+#include "ldap/gather.h"
 
 struct casefile;
 
@@ -25,10 +26,12 @@ struct world {
     struct watch *watch;
     struct ledger *ledger; /* NULL in a dry run */
     struct policy *policy;
+    struct ad_gather *gather;
     struct report *report;
     char own_computer[80];    /* this host's sAMAccountName if it were joined: "MGMT1$" */
     uint64_t wait_ms;         /* for convergence */
     struct casefile *running; /* those that hear of DCs that change */
+    size_t running_count;
     bool interrupted;
 
     /* private: opening */

@@ -1,6 +1,5 @@
 /* ldap/account.c -- see account.h.
  *
- *   look-up   ad_find_start -> on_found (an immutableId: -> second search) -> one report
  *   read      ad_read_start -> on_entry -> ad_account_decode -> one report
  *   explain   ad_explain_start -> on_level ... -> one report
  */
@@ -21,182 +20,10 @@
 #define STRINGS_MAX 2048
 #define TEXT_MAX 4096
 
-/* --- look-up ------------------------------------------------------------------------- */
-
-struct find {
-    struct ad_conn *conn; /* borrowed; only used from callbacks of its own operations */
-    struct ad_name name;
-    char *domain_dn, *dns, *netbios;
-    bool second; /* immutableId: the search by mS-DS-ConsistencyGuid */
-    ad_find_cb cb;
-    void *arg;
-};
-
-static const char *const find_attrs[] = {
-    "objectGUID", "objectSid", "sAMAccountName", "userPrincipalName", "mS-DS-ConsistencyGuid",
-    NULL};
-
-static void find_free(struct find *f)
-{
-    free(f->domain_dn);
-    free(f->dns);
-    free(f->netbios);
-    free(f);
-}
-
-static void on_found(void *arg, const struct ad_entry *entries, size_t n, const struct err *e);
-
-static int find_search(struct find *f, struct ad_op **ret_op, struct err *e)
-{
-    struct ad_name_domain domain = {.dns = f->dns, .netbios = f->netbios};
-    struct text filter = TEXT_INIT(AD_NAME_FILTER_MAX);
-    char base[AD_NAME_BASE];
-    const char *at = ad_name_base(&f->name, base);
-    int rc = 0;
-
-    if (f->second)
-        at = NULL;
-    if (at == NULL)
-        rc = ad_name_filter(&f->name, &domain, &filter, e);
-    else
-        text_add(&filter, "(objectClass=*)");
-    if (rc == 0)
-        rc = text_check(&filter, "filter", e);
-    if (rc == 0)
-        rc = ad_search_start(f->conn,
-                             &(struct ad_search){.base = at != NULL ? at : f->domain_dn,
-                                                 .subtree = at == NULL,
-                                                 .filter = filter.s,
-                                                 .attrs = find_attrs,
-                                                 .limit = AD_FIND_MAX},
-                             on_found, f, ret_op, e);
-    text_done(&filter);
-    return rc;
-}
-
-int ad_find_start(struct ad_conn *c, const struct ad_name *name,
-                  const struct ad_name_domain *domain, const char *domain_dn, ad_find_cb cb,
-                  void *arg, struct ad_op **ret_op, struct err *e)
-{
-    struct find *f = calloc(1, sizeof(*f));
-
-    if (f == NULL)
-        return err_set(e, ERR_NOMEM, 0, "look-up");
-    f->conn = c;
-    f->name = *name;
-    f->cb = cb;
-    f->arg = arg;
-    f->domain_dn = text_dup(domain_dn);
-    f->dns = text_dup(domain->dns);
-    f->netbios =
-        domain->netbios != NULL && domain->netbios[0] != '\0' ? text_dup(domain->netbios) : NULL;
-    if (f->domain_dn == NULL || f->dns == NULL) {
-        find_free(f);
-        return err_set(e, ERR_NOMEM, 0, "look-up");
-    }
-    if (find_search(f, ret_op, e) < 0) {
-        find_free(f);
-        return -1;
-    }
-    return 0;
-}
-
-static void copy_text(char *buf, size_t size, const struct ad_attr *a)
-{
-    char *s = NULL;
-    struct err e;
-
-    buf[0] = '\0';
-    if (ad_value_text(a, size - 1, &s, &e) == 0 && s != NULL)
-        (void)snprintf(buf, size, "%s", s);
-    free(s);
-}
-
-static int found_decode(const struct ad_entry *en, struct ad_found *ret, struct err *e)
-{
-    bool there;
-
-    *ret = (struct ad_found){0};
-    if (ad_value_guid(ad_entry_attr(en, "objectGUID"), &there, &ret->guid, e) < 0)
-        return -1;
-    if (!there)
-        return err_set(e, ERR_INVALID, 0, "an entry without objectGUID");
-    if (ad_value_sid(ad_entry_attr(en, "objectSid"), &there, &ret->sid, e) < 0)
-        return -1;
-    if (strlen(en->dn) >= sizeof(ret->dn))
-        return err_set(e, ERR_TOOBIG, 0, "a distinguishedName over %zu bytes", sizeof(ret->dn) - 1);
-    memcpy(ret->dn, en->dn, strlen(en->dn) + 1);
-    copy_text(ret->sam, sizeof(ret->sam), ad_entry_attr(en, "sAMAccountName"));
-    copy_text(ret->upn, sizeof(ret->upn), ad_entry_attr(en, "userPrincipalName"));
-    return 0;
-}
-
-static void find_report(struct find *f, const struct ad_found *found, size_t n, const struct err *e)
-{
-    f->cb(f->arg, found, n, e);
-    find_free(f);
-}
-
-static void on_found(void *arg, const struct ad_entry *entries, size_t n, const struct err *e)
-{
-    struct find *f = arg;
-    struct ad_found found[AD_FIND_MAX];
-    char shown[TEXT_SHOWN];
-    struct err mine;
-
-    /* "No such object" for a base search is an answer. */
-    if (e != NULL && e->code == ERR_NOTFOUND)
-        n = 0;
-    else if (e != NULL) {
-        find_report(f, NULL, 0, e);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (found_decode(&entries[i], &found[i], &mine) < 0) {
-            find_report(f, NULL, 0, &mine);
-            return;
-        }
-    }
-    /* An immutableId may be the objectGUID, unless that object has another ConsistencyGuid. */
-    if (f->name.kind == AD_NAME_IMMUTABLE && !f->second) {
-        const struct ad_attr *a =
-            n == 1 ? ad_entry_attr(&entries[0], "mS-DS-ConsistencyGuid") : NULL;
-
-        if (n != 1 ||
-            !ad_name_immutable_ok(&f->name, a != NULL && a->count == 1 ? a->values[0].s : NULL,
-                                  a != NULL && a->count == 1 ? a->values[0].n : 0)) {
-            f->second = true;
-            if (find_search(f, NULL, &mine) < 0)
-                find_report(f, NULL, 0, &mine);
-            return;
-        }
-    }
-    if (n == 0) {
-        (void)err_set(&mine, ERR_NOTFOUND, 0, "no account '%s' in %s",
-                      text_shown(shown, f->name.text), f->dns);
-        find_report(f, NULL, 0, &mine);
-    } else if (n > 1) {
-        char other[TEXT_SHOWN], third[TEXT_SHOWN];
-
-        (void)err_set(&mine, ERR_AMBIGUOUS, 0, "'%s' means more than one account: %s; %s%s%s",
-                      f->name.kind == AD_NAME_UPN ? f->name.local : "the name",
-                      text_shown(shown, found[0].dn), text_shown(other, found[1].dn),
-                      n > 2 ? "; " : "", n > 2 ? text_shown(third, found[2].dn) : "");
-        find_report(f, found, n, &mine);
-    } else if (found[0].sid.n == 0) {
-        (void)err_set(&mine, ERR_INVALID, 0,
-                      "'%s' shows no objectSid: it is no account, or it may not be read",
-                      text_shown(shown, found[0].dn));
-        find_report(f, NULL, 0, &mine);
-    } else {
-        find_report(f, found, 1, NULL);
-    }
-}
-
 /* --- read ---------------------------------------------------------------------------- */
 
-static const char *const prove_attrs[] = {"objectGUID",  "userAccountControl",   "pwdLastSet",
-                                          "lockoutTime", "replPropertyMetaData", NULL};
+const char *const ad_prove_attrs[] = {"objectGUID",  "userAccountControl",   "pwdLastSet",
+                                      "lockoutTime", "replPropertyMetaData", NULL};
 #define JUDGE_ATTRS                                                                               \
     "objectGUID", "objectSid", "objectClass", "sAMAccountName", "sAMAccountType", "name",         \
         "userPrincipalName", "userAccountControl", "pwdLastSet", "lockoutTime", "primaryGroupID", \
@@ -476,7 +303,7 @@ int ad_read_start(struct ad_conn *c, const struct ad_guid *guid, int what, ad_re
     if (ad_search_start(
             c,
             &(struct ad_search){.base = ad_guid_to_dn(guid, base),
-                                .attrs = (what & AD_READ_PROVE) != 0  ? prove_attrs
+                                .attrs = (what & AD_READ_PROVE) != 0  ? ad_prove_attrs
                                          : (what & AD_READ_SHOW) != 0 ? show_attrs
                                          : (what & AD_READ_DACL) != 0 ? judge_dacl_attrs
                                                                       : judge_attrs,

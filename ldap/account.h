@@ -1,7 +1,6 @@
-/* ldap/account.h -- one account as one DC shows it: look it up, read everything that decides.
+/* ldap/account.h -- one account as one DC shows it: read everything that decides.
  *
- * A look-up asks for all forms that a name may have in one search, and takes two answers for an
- * error that lists both. A read is a base search of <GUID=...>, so that a rename or move in between
+ * A read is a base search of <GUID=...>, so that a rename or move in between
  * changes nothing; tokenGroups is only served that way (MS-ADTS 3.1.1.4.5.19).
  */
 #ifndef CORDON_LDAP_ACCOUNT_H
@@ -13,8 +12,8 @@
 
 #include "base/err.h"
 #include "ldap/conn.h"
+#include "ldap/find.h"
 #include "ldap/meta.h"
-#include "ldap/name.h"
 #include "ldap/protect.h"
 #include "ldap/sid.h"
 
@@ -48,24 +47,6 @@ struct ad_account {
 void ad_account_free(struct ad_account *a);
 void ad_account_freep(struct ad_account **a);
 
-/* --- look-up -------------------------------------------------------------------- */
-struct ad_found {
-    struct ad_guid guid;
-    struct ad_sid sid;
-    char dn[1024];
-    char sam[260];
-    char upn[400];
-};
-#define AD_FIND_MAX 3 /* asked for at most: two are already too many */
-
-/* cb: count 1: found. ERR_NOTFOUND; ERR_AMBIGUOUS with what was found (two or three), the message
- * listing them; other errors as of the connection. */
-typedef void (*ad_find_cb)(void *arg, const struct ad_found *found, size_t count,
-                           const struct err *e);
-int ad_find_start(struct ad_conn *c, const struct ad_name *name,
-                  const struct ad_name_domain *domain, const char *domain_dn, ad_find_cb cb,
-                  void *arg, struct ad_op **ret_op, struct err *e);
-
 /* --- read ----------------------------------------------------------------------- */
 enum {
     AD_READ_JUDGE = 0, /* what guard, change and proof need */
@@ -78,7 +59,8 @@ enum {
 typedef void (*ad_read_cb)(void *arg, struct ad_account *a, const struct err *e);
 int ad_read_start(struct ad_conn *c, const struct ad_guid *guid, int what, ad_read_cb cb, void *arg,
                   struct ad_op **ret_op, struct err *e);
-/* Decode one entry (for tests and the fuzzer). `want` NULL: any object. */
+extern const char *const ad_prove_attrs[]; /* what AD_READ_PROVE asks for; NULL-terminated */
+/* Decode one entry. `want` NULL: any object. */
 int ad_account_decode(const struct ad_entry *en, const struct ad_guid *want, int what,
                       struct ad_account **ret_account, struct err *e);
 
