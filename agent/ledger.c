@@ -32,7 +32,8 @@
 #include "base/stamp.h"
 
 enum {
-    BATCH_KEEP = 256 * 1024,  /* bytes of text that a spare batch may hold on to */
+    EARLY = 32 * 1024,        /* bytes of one turn that are committed before it ends */
+    TEXT_KEEP = 16 * 1024,    /* bytes of text that a spare batch may hold on to */
     SMALL_FILE = 1024 * 1024, /* up to here a check at each opening costs nothing to speak of */
     OPEN_BYTE = 0,            /* in ledger.lock: held shared by every writer */
 };
@@ -331,6 +332,10 @@ int ledger_add(struct ledger *l, const char *case_id, const char *kind, const ch
     b->used += n + 1;
     if (l->loop != NULL)
         loop_wake(l->loop);
+    /* Much to say in one turn: to disk with it now, so that it need not be kept. The callbacks
+     * come at the end of the turn all the same; what failed is told by them. */
+    if (b->used >= EARLY && l->loop != NULL && l->reading == 0)
+        (void)ledger_commit(l, &(struct err){0});
     return 0;
 }
 
@@ -375,6 +380,11 @@ static int commit_batch(struct ledger *l, struct ledger_batch *b)
     if (rc < 0)
         (void)ledger_wrap(l, &b->err);
     b->failed = rc < 0;
+    if (b->text_room > TEXT_KEEP) {
+        free(b->text);
+        b->text = NULL;
+        b->text_room = 0;
+    }
     return rc;
 }
 
@@ -411,7 +421,7 @@ int ledger_commit(struct ledger *l, struct err *e)
 
 static void batch_done(struct ledger *l, struct ledger_batch *b)
 {
-    if (l->spare != NULL || b->text_room > BATCH_KEEP) {
+    if (l->spare != NULL) {
         batch_free(b);
         return;
     }

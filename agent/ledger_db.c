@@ -93,11 +93,13 @@ static int configure(sqlite3 *db, bool readonly, struct err *e)
     if (sqlite3_busy_timeout(db, BUSY_MS) != SQLITE_OK)
         return ledger_db_fail(db, e);
 
-    /* secure_delete: what prune takes away is gone. temp_store: nothing of ours in /tmp. */
-    if (ledger_db_exec(db,
-                       "PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL;"
-                       "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;",
-                       e) < 0)
+    /* secure_delete: what prune takes away is gone. temp_store: nothing of ours in /tmp.
+     * cache_size: KiB; we append, and read little. */
+    if (ledger_db_exec(
+            db,
+            "PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL;"
+            "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON; PRAGMA cache_size = -256;",
+            e) < 0)
         return -1;
     if (readonly)
         return ledger_db_exec(db, "PRAGMA query_only = ON;", e);
