@@ -327,8 +327,7 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
     return 0;
 }
 
-/* --- carrying out
- * --------------------------------------------------------------------------------- */
+/* --- carrying out ---------------------------------------------------------------------------- */
 
 static void on_case(void *arg, struct casefile *cf);
 static void launch(struct driver *d);

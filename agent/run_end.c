@@ -1,0 +1,192 @@
+/* agent/run_end.c -- how a case ends: the facts, the verdict, on disk, told.
+ *
+ *   run_settle        everything is in: the verdict
+ *   run_conclude      to disk
+ *   on_recorded       it is there: tell it
+ */
+#include "agent/run_inside.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/effect.h"
+#include "base/log.h"
+#include "base/stamp.h"
+#include "base/text.h"
+
+static void on_recorded(void *arg, const struct err *e);
+static void tell_unrecorded(void *arg);
+
+/* An end before anything was sent. */
+void run_end_early(struct casefile *cf, enum verdict v, const char *rule, const char *detail)
+{
+    cf->verdict = v;
+    cf->proof = PROOF_NONE;
+    (void)snprintf(cf->rule, sizeof(cf->rule), "%s", rule);
+    run_say(cf, "%s", detail);
+    run_conclude(cf);
+}
+
+void run_fail(struct casefile *cf, const struct err *e)
+{
+    enum verdict v = e->code == ERR_NOTFOUND    ? VERDICT_NOT_FOUND
+                     : e->code == ERR_AMBIGUOUS ? VERDICT_AMBIGUOUS
+                                                : VERDICT_FAILED;
+
+    run_end_early(cf, v, "", e->msg);
+}
+
+static void goal_facts(const struct casefile *cf, const struct effect_kind *kind,
+                       struct goal_facts *g)
+{
+    *g = (struct goal_facts){.log_watched = watch_is_on(cf->w->watch),
+                             .converged = cf->converged,
+                             .reverted = cf->reverted};
+    for (size_t i = 0; i < cf->effect_count; i++) {
+        const struct effect *x = cf->effects[i];
+
+        if (x->kind != kind)
+            continue;
+        switch (x->step.outcome) {
+        case OUT_DONE:
+            g->some_done = true;
+            break;
+        case OUT_ALREADY:
+            g->some_already = true;
+            break;
+        case OUT_REFUSED:
+            g->some_refused = true;
+            break;
+        case OUT_UNCONFIRMED: /* accepted, and never looked at */
+            g->some_done = true;
+            break;
+        case OUT_UNKNOWN:
+            g->some_unknown = true;
+            break;
+        default:
+            g->some_failed = true;
+            g->some_undone = g->some_undone || x->undone;
+            break;
+        }
+        if (x->confirm == CONFIRM_MET &&
+            (x->step.outcome == OUT_DONE || x->step.outcome == OUT_UNCONFIRMED))
+            g->some_logged = true;
+        /* The event log says that it was done although no answer ever came. */
+        if (x->confirm == CONFIRM_MET && x->step.outcome == OUT_UNKNOWN) {
+            g->some_done = true;
+            g->some_logged = true;
+        }
+    }
+}
+
+/* The sentence of the verdict: for each goal what it lacks. */
+static void explain_verdict(struct casefile *cf)
+{
+    char line[700];
+
+    for (size_t i = 0; i < cf->effect_count; i++) {
+        const struct effect *x = cf->effects[i];
+
+        if (x->step.outcome != OUT_DONE && x->step.outcome != OUT_ALREADY) {
+            const char *colon = strchr(step_detail(&x->step), ':');
+            bool named = text_starts(step_detail(&x->step), x->dc->host);
+
+            /* A refusal begins with its rule, which the verdict names in a place of its own. */
+            if (x->step.outcome == OUT_REFUSED && colon != NULL && cf->rule[0] == '\0') {
+                (void)snprintf(cf->rule, sizeof(cf->rule), "%.*s",
+                               (int)(colon - step_detail(&x->step)), step_detail(&x->step));
+                (void)snprintf(line, sizeof(line), "%.400s", colon + 2);
+            } else {
+                (void)snprintf(line, sizeof(line), "%s%s%s: %.400s", x->step.name,
+                               named ? "" : " at ", named ? "" : x->dc->host,
+                               step_detail(&x->step));
+            }
+            run_add_detail(cf, line);
+        }
+    }
+    for (size_t i = 0; i < cf->effect_count; i++) {
+        const struct effect *x = cf->effects[i];
+
+        if (x->confirm == CONFIRM_MISSED && cf->verdict == VERDICT_UNCONFIRMED) {
+            (void)snprintf(line, sizeof(line), "not proven by the log of %s: %.400s", x->dc->host,
+                           step_detail(&x->confirm_step));
+            run_add_detail(cf, line);
+        }
+    }
+    if (cf->reverted)
+        run_add_detail(cf, "a DC shows at the end that it is not so any more");
+}
+
+/* Everything in? */
+void run_settle(struct casefile *cf)
+{
+    struct goal_facts g[3];
+    struct verdict_out out;
+
+    if (cf->ending || cf->effects_open > 0 || cf->confirms_open > 0 || cf->pushes_open > 0 ||
+        !cf->converge_done)
+        return;
+    cf->ending = true;
+    for (size_t i = 0; i < cf->plan->count; i++)
+        goal_facts(cf, cf->plan->steps[i].kind, &g[i]);
+    out = verdict_of(g, cf->plan->count);
+    cf->verdict = out.verdict;
+    cf->proof = out.proof;
+    explain_verdict(cf);
+    run_conclude(cf);
+}
+
+void run_conclude(struct casefile *cf)
+{
+    struct text body = TEXT_INIT(16 * 1024);
+    struct json_out o;
+    struct err e;
+    int rc;
+
+    cf->ending = true;
+    loop_timer_stop(&cf->grace);
+    cf->ended_us = run_now_us(cf);
+    json_out_init(&o, &body);
+    report_verdict_json(cf, &o);
+    rc = text_check(&body, "verdict", &e);
+    /* An interrupted case whose end is open stays open: --resume takes it up. */
+    if (rc == 0 && cf->w->ledger != NULL && cf->w->interrupted && cf->verdict == VERDICT_UNKNOWN)
+        rc = run_record(cf, "paused", body.s, on_recorded, cf, &e);
+    else if (rc == 0 && cf->w->ledger != NULL)
+        rc = run_record(cf, "verdict", body.s, on_recorded, cf, &e);
+    else if (rc == 0)
+        cf->later = loop_timer_start(cf->w->loop, 0, tell_unrecorded, cf);
+    text_done(&body);
+    if (rc < 0) {
+        log_error("case=%s the verdict cannot be recorded: %s", cf->id, e.msg);
+        cf->later = loop_timer_start(cf->w->loop, 0, tell_unrecorded, cf);
+    }
+}
+
+static void tell_verdict(struct casefile *cf)
+{
+    report_verdict(cf->w->report, cf);
+    cf->done(cf->arg, cf);
+    run_case_end(cf);
+}
+
+static void tell_unrecorded(void *arg)
+{
+    struct casefile *cf = arg;
+
+    cf->later = NULL;
+    tell_verdict(cf);
+}
+
+static void on_recorded(void *arg, const struct err *e)
+{
+    struct casefile *cf = arg;
+
+    if (e != NULL) {
+        log_error("case=%s the verdict is not on disk: %s", cf->id, e->msg);
+        run_add_detail(cf, "this verdict could not be written to the ledger");
+        if (cf->verdict == VERDICT_DONE) /* nobody could look it up later */
+            cf->verdict = VERDICT_UNCONFIRMED;
+    }
+    tell_verdict(cf);
+}
