@@ -54,7 +54,7 @@ struct effect {
     struct loop_timer *timer;
     struct ad_account *account; /* as read at this DC, until the change is sent */
     uint32_t before_uac, after_uac;
-    struct ad_stamp before_unicode;                      /* version 0 where unreadable */
+    struct ad_stamp before_unicode, before_stamp; /* (userAccountControl); version 0: unreadable */
     struct ad_stamp uac_stamp, pwd_stamp, unicode_stamp; /* as read back */
     bool has_stamps;
     bool sent, accepted, undone, refused_here, answer_lost, unlocked, intent_open;

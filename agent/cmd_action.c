@@ -1,6 +1,6 @@
 /* agent/cmd_action.c -- disable, enable, expire-password, reset-password, contain: one-shot.
  *
- *   arguments -> accounts -> world_open -> on_world: cases, at most FLIGHTS at a time
+ *   arguments -> accounts -> world_open -> on_world: cases, two for each operation in flight
  *             -> on_case, one by one -> summary -> exit code
  */
 #include <assert.h>
@@ -24,7 +24,6 @@
 #include "base/text.h"
 #include "config/list.h"
 
-#define FLIGHTS 128
 #define FROM_MAX (64 * 1024 * 1024)
 #define ACCOUNT_MAX 1024
 #define REASON_MAX 500
@@ -380,7 +379,7 @@ static void launch(struct driver *d)
 {
     struct err e;
 
-    while (d->next < total(d) && d->flying < FLIGHTS && !d->world.interrupted) {
+    while (d->next < total(d) && d->flying < 2 * d->world.cfg->window && !d->world.interrupted) {
         size_t i = d->next++;
 
         if (launch_one(d, i, &e) < 0) {

@@ -228,6 +228,7 @@ static void note_before(struct effect *x)
     x->before_uac = a->uac;
     x->before_unicode = a->has_unicode_stamp ? a->unicode_stamp : (struct ad_stamp){0};
     x->was_locked = a->has_lockout_time && a->lockout_time > 0;
+    x->before_stamp = a->has_uac_stamp ? a->uac_stamp : (struct ad_stamp){0};
 }
 
 /* What must be changed here? */
@@ -420,6 +421,8 @@ static void send_next(struct effect *x)
         return;
     }
     x->sent = true;
+    ad_account_free(x->account); /* decided: what is left to know stands in x */
+    x->account = NULL;
 }
 
 /* Read again, decide again: the value was another, or the form was not taken. */
@@ -552,8 +555,8 @@ static void describe(struct effect *x, const struct ad_account *a)
         text_addf(&t, "userAccountControl %" PRIu32, a->uac);
     if (x->edits.uac && !ad_uac_same(a->uac, x->edits.uac_new))
         text_addf(&t, "; now %" PRIu32 ", other bits changed by someone else", a->uac);
-    if (x->edits.uac && x->edits.replace_form && a->has_uac_stamp && x->account != NULL &&
-        x->account->has_uac_stamp && a->uac_stamp.version != x->account->uac_stamp.version + 1)
+    if (x->edits.uac && x->edits.replace_form && a->has_uac_stamp && x->before_stamp.version != 0 &&
+        a->uac_stamp.version != x->before_stamp.version + 1)
         text_add(&t, "; someone else wrote userAccountControl at the same time");
     if (x->answer_lost)
         text_add(&t, x->prior != NULL && x->prior->intended

@@ -41,6 +41,9 @@
 #define MAX_INCOMING (4 * 1024 * 1024) /* one LDAP message */
 #define MAX_VALUE (1024 * 1024 - 1)    /* one value; a security descriptor has at most 64 KiB */
 #define TICK_MS 100
+/* Modifies under way at once: libldap keeps 4 KiB for each until it is answered, and a DC does them
+ * one after the other, so that more than a round trip of them gains nothing. */
+#define MODIFIES 24
 
 enum op_state { OP_WAITING, OP_SENT };
 
@@ -93,7 +96,7 @@ struct ad_conn {
     struct loop *loop;
     char *host;
     uint64_t operation_ms;
-    unsigned window;
+    unsigned window, modifies; /* modifies: of those sent */
     ad_conn_cb ready, lost;
     void *arg;
     struct opening *opening; /* while the job runs */
@@ -664,6 +667,8 @@ static void search_report(struct ad_op *op, const struct err *e)
 /* The one way out of an operation. The callback may start others, or close the connection. */
 static void op_finish(struct ad_op *op, const struct err *e)
 {
+    if (op->state == OP_SENT && op->search_cb == NULL)
+        op->conn->modifies--;
     list_remove(op->state == OP_SENT ? &op->conn->sent : &op->conn->waiting, op);
     assert(op->search_cb != NULL || op->modify_cb != NULL);
     if (op->search_cb != NULL)
@@ -801,14 +806,27 @@ static int op_send(struct ad_op *op, struct err *e)
     list_remove(&c->waiting, op);
     op->state = OP_SENT;
     list_append(&c->sent, op);
+    if (op->search_cb == NULL)
+        c->modifies++;
     mods_free(op); /* on the wire now; a password has no business here any more */
     return 1;
 }
 
+/* The first that may go now. */
+static struct ad_op *next_waiting(const struct ad_conn *c)
+{
+    struct ad_op *op = c->waiting.first;
+
+    while (op != NULL && op->search_cb == NULL && c->modifies >= MODIFIES)
+        op = op->next;
+    return op;
+}
+
 static void send_waiting(struct ad_conn *c)
 {
-    while (c->waiting.first != NULL && c->sent.count < c->window) {
-        struct ad_op *op = c->waiting.first;
+    struct ad_op *op;
+
+    while (c->sent.count < c->window && (op = next_waiting(c)) != NULL) {
         struct err e;
         int rc = op_send(op, &e);
 
