@@ -1,6 +1,6 @@
 /* agent/cmd_action.c -- disable, enable, expire-password, reset-password, contain: one-shot.
  *
- *   arguments -> accounts -> world_open -> on_world: cases, two for each operation in flight
+ *   arguments -> accounts -> world_open -> on_world: cases, three for each operation in flight
  *             -> on_case, one by one -> summary -> exit code
  */
 #include <assert.h>
@@ -379,7 +379,7 @@ static void launch(struct driver *d)
 {
     struct err e;
 
-    while (d->next < total(d) && d->flying < 2 * d->world.cfg->window && !d->world.interrupted) {
+    while (d->next < total(d) && d->flying < 3 * d->world.cfg->window && !d->world.interrupted) {
         size_t i = d->next++;
 
         if (launch_one(d, i, &e) < 0) {

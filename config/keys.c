@@ -62,7 +62,7 @@ const struct cfg_key cfg_keys[] = {
      .typical = "15s; minutes where sites replicate slowly",
      .help = "How long to wait until every writable DC shows the change.",
      .harm = "Short: a change that is still on its way is reported as not yet everywhere."},
-    {CORDON(window), CFG_COUNT, IN_CFG(window), .min = 1, .max = 512, .def = "64",
+    {CORDON(window), CFG_COUNT, IN_CFG(window), .min = 1, .max = 512, .def = "40",
      .unit = "operations", .typical = "16 to 64",
      .help = "How many operations may be in flight on one connection to a DC.",
      .harm = "High: a DC may answer busy, or drop the connection. 1: many accounts take long."},

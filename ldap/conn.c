@@ -43,7 +43,7 @@
 #define TICK_MS 100
 /* Modifies under way at once: libldap keeps 4 KiB for each until it is answered, and a DC does them
  * one after the other, so that more than a round trip of them gains nothing. */
-#define MODIFIES 24
+#define MODIFIES 16
 
 enum op_state { OP_WAITING, OP_SENT };
 

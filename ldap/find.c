@@ -149,17 +149,17 @@ int ad_found_copy(const struct ad_found *from, struct ad_found *ret, struct err 
     return 0;
 }
 
-int ad_find_judge(const struct ad_name *name, const char *domain, const struct ad_found *found,
-                  size_t n, struct err *e)
+int ad_find_judge(const char *typed, const char *domain, const struct ad_found *found, size_t n,
+                  struct err *e)
 {
     char shown[TEXT_SHOWN], first[TEXT_SHOWN], second[TEXT_SHOWN], third[TEXT_SHOWN];
 
     if (n == 0)
-        return err_set(e, ERR_NOTFOUND, 0, "no account '%s' in %s", text_shown(shown, name->text),
+        return err_set(e, ERR_NOTFOUND, 0, "no account '%s' in %s", text_shown(shown, typed),
                        domain);
     if (n > 1)
         return err_set(e, ERR_AMBIGUOUS, 0, "'%.80s' means more than one account: %s; %s%s%s",
-                       text_shown(shown, name->text), text_shown(first, found[0].dn),
+                       text_shown(shown, typed), text_shown(first, found[0].dn),
                        text_shown(second, found[1].dn), n > 2 ? "; " : "",
                        n > 2 ? text_shown(third, found[2].dn) : "");
     if (found[0].sid.n == 0)
@@ -207,7 +207,7 @@ static void on_found(void *arg, const struct ad_entry *entries, size_t n, const 
         have++;
     if (have < n) {
         find_report(f, NULL, 0, &mine);
-    } else if (ad_find_judge(&f->name, f->dns, found, n, &mine) < 0) {
+    } else if (ad_find_judge(f->name.text, f->dns, found, n, &mine) < 0) {
         bool several = mine.code == ERR_AMBIGUOUS;
 
         find_report(f, several ? found : NULL, several ? n : 0, &mine);

@@ -33,9 +33,9 @@ int ad_find_start(struct ad_conn *c, const struct ad_name *name,
                   const struct ad_name_domain *domain, const char *domain_dn, ad_find_cb cb,
                   void *arg, struct ad_op **ret_op, struct err *e);
 
-/* What a look-up of `name` in `domain` says where n accounts answer: 0 for exactly one with a SID,
- * else -1 and *e as above. */
-int ad_find_judge(const struct ad_name *name, const char *domain, const struct ad_found *found,
-                  size_t n, struct err *e);
+/* What a look-up of what was typed says, in `domain`, where n accounts answer: 0 for exactly one
+ * with a SID, else -1 and *e as above. */
+int ad_find_judge(const char *typed, const char *domain, const struct ad_found *found, size_t n,
+                  struct err *e);
 
 #endif

@@ -21,7 +21,7 @@
 struct ask {
     struct ask *next;
     struct ad_dc *dc;
-    struct ad_name *name; /* a look-up */
+    char *name; /* a look-up: as typed; a parsed one takes 1.6 KiB, and hundreds may wait */
     ad_find_cb found;
     struct ad_guid guid; /* a read-back */
     ad_read_cb read;
@@ -132,11 +132,10 @@ int ad_gather_find(struct ad_gather *g, struct ad_dc *dc, const struct ad_name *
 {
     struct ask *a = calloc(1, sizeof(*a));
 
-    if (a == NULL || (a->name = malloc(sizeof(*a->name))) == NULL) {
+    if (a == NULL || (a->name = text_dup(name->text)) == NULL) {
         free(a);
         return err_set(e, ERR_NOMEM, 0, "look-up");
     }
-    *a->name = *name;
     a->dc = dc;
     a->found = cb;
     a->arg = arg;
@@ -165,18 +164,32 @@ static struct ad_name_domain domain_of(const struct ad_dc *dc)
                                    .netbios = dc->netbios[0] != '\0' ? dc->netbios : NULL};
 }
 
+/* It was parsed before, so that it can be. */
+static int parse(const struct ask *a, struct ad_name *ret, struct err *e)
+{
+    return ad_name_parse(a->name, strlen(a->name), ad_dcs_domain(a->dc->dcs), ret, e);
+}
+
+static int find_alone(const struct ask *a, struct err *e)
+{
+    struct ad_name_domain domain = domain_of(a->dc);
+    struct ad_name name;
+
+    if (parse(a, &name, e) < 0)
+        return -1;
+    return ad_find_start(a->dc->conn, &name, &domain, a->dc->domain_dn, a->found, a->arg, NULL, e);
+}
+
 /* From a callback of the loop: may call back at once. */
 static void alone(const struct ask *a)
 {
-    struct ad_name_domain domain = domain_of(a->dc);
     struct err e;
     int rc;
 
     if (a->dc->state != AD_DC_READY)
         rc = err_set(&e, ERR_UNSENT, 0, "%s: not connected any more", a->dc->host);
     else if (a->name != NULL)
-        rc = ad_find_start(a->dc->conn, a->name, &domain, a->dc->domain_dn, a->found, a->arg, NULL,
-                           &e);
+        rc = find_alone(a, &e);
     else
         rc = ad_read_start(a->dc->conn, &a->guid, AD_READ_PROVE, a->read, a->arg, NULL, &e);
     if (rc == 0)
@@ -194,14 +207,40 @@ static bool sociable(const struct ask *a)
 {
     struct ad_name_domain domain = domain_of(a->dc);
     struct text t = TEXT_INIT(AD_NAME_FILTER_MAX);
+    struct ad_name name;
     struct err ignored;
     bool yes;
 
     if (a->name == NULL)
         return true;
-    yes = ad_name_batchable(a->name) && ad_name_filter(a->name, &domain, &t, &ignored) == 0;
+    yes = parse(a, &name, &ignored) == 0 && ad_name_batchable(&name) &&
+          ad_name_filter(&name, &domain, &t, &ignored) == 0;
     text_done(&t);
     return yes;
+}
+
+static void names_freep(struct ad_name **n)
+{
+    free(*n);
+}
+
+static struct ad_name *parse_all(const struct batch *b, const struct ad_name **ret_names,
+                                 struct err *e)
+{
+    struct ad_name *parsed = calloc(b->count, sizeof(*parsed));
+
+    if (parsed == NULL) {
+        (void)err_set(e, ERR_NOMEM, 0, "look-up");
+        return NULL;
+    }
+    for (size_t i = 0; i < b->count; i++) {
+        if (parse(b->asks[i], &parsed[i], e) < 0) {
+            free(parsed);
+            return NULL;
+        }
+        ret_names[i] = &parsed[i];
+    }
+    return parsed;
 }
 
 static int search_names(struct batch *b, struct err *e)
@@ -211,11 +250,12 @@ static int search_names(struct batch *b, struct err *e)
         "proxyAddresses", NULL};
     const struct ad_name *names[AD_NAME_BATCH];
     struct ad_name_domain domain = domain_of(b->dc);
+    CLEANUP(names_freep) struct ad_name *parsed = parse_all(b, names, e);
     struct text filter = TEXT_INIT(AD_NAME_FILTER_MAX);
     int rc;
 
-    for (size_t i = 0; i < b->count; i++)
-        names[i] = b->asks[i]->name;
+    if (parsed == NULL)
+        return -1;
     rc = ad_name_batch_filter(names, b->count, &domain, &filter, e);
     if (rc == 0)
         rc = ad_search_start(b->dc->conn,
@@ -365,9 +405,12 @@ static int assign(const struct batch *b, const struct ad_entry *entries, size_t 
 {
     struct ad_name_domain domain = domain_of(b->dc);
     const struct ad_name *names[AD_NAME_BATCH];
+    CLEANUP(names_freep) struct ad_name *parsed = parse_all(b, names, e);
     struct ad_name_entry *compared = calloc(n + 1, sizeof(*compared));
     struct shown *shown = calloc(n + 1, sizeof(*shown));
-    int rc = compared == NULL || shown == NULL ? err_set(e, ERR_NOMEM, 0, "look-up") : 0;
+    int rc = parsed == NULL || compared == NULL || shown == NULL
+                 ? err_set(e, ERR_NOMEM, 0, "look-up")
+                 : 0;
 
     for (size_t i = 0; rc == 0 && i < n; i++) {
         rc = shown_take(&entries[i], &shown[i], e);
@@ -377,8 +420,6 @@ static int assign(const struct batch *b, const struct ad_entry *entries, size_t 
                                              .proxies = (const char *const *)shown[i].proxies,
                                              .proxy_count = shown[i].proxy_count};
     }
-    for (size_t i = 0; i < b->count; i++)
-        names[i] = b->asks[i]->name;
     if (rc == 0)
         ad_name_batch_assign(names, b->count, &domain, compared, n, which);
     for (size_t i = 0; shown != NULL && i < n; i++)

@@ -44,7 +44,7 @@ static void defaults(void **state)
     assert_int_equal(c->watch_within_ms, 2000);
     assert_int_equal(c->confirm_ms, 10000);
     assert_int_equal(c->wait_ms, 15000);
-    assert_int_equal(c->window, 64);
+    assert_int_equal(c->window, 40);
     assert_string_equal(d->name, "corp.example.com");
     assert_string_equal(d->realm, "CORP.EXAMPLE.COM");
     assert_int_equal(d->dcs.count, 0);
