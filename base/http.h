@@ -24,7 +24,8 @@ struct http_call; /* one request with all its tries */
 
 struct http_settings { /* copied */
     const char *ca_file;        /* PEM; NULL: the system's authorities */
-    const char *proxy;          /* "http://[user:password@]host:port"; NULL: none. Never logged whole */
+    const char *proxy;          /* "http://host:port"; NULL: none */
+    const struct secret *proxy_login; /* "user:password", a newline at its end does not count; NULL */
     const char *no_proxy;       /* hosts and suffixes, comma-separated; NULL: none */
     const char *user_agent;     /* NULL: "cordon/VERSION" */
     uint64_t connect_ms;        /* per connection; 0: 10 s */
@@ -116,5 +117,7 @@ bool http_same_root(const char *url, const char *root);
 /* A root as the configuration gives it: https only ("http" for loopback and 169.254.169.254 where
  * plain_local), a host, no user part, no query, no fragment, no trailing '/'. ERR_CONFIG. */
 int http_check_root(const char *url, bool plain_local, struct err *e);
+/* A proxy as the configuration gives it: "http://host:port" and nothing else. ERR_CONFIG. */
+int http_check_proxy(const char *url, struct err *e);
 
 #endif
