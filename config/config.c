@@ -2,7 +2,7 @@
  *
  *   cfg_load      read the file and its drop-ins          (all must be trusted)
  *   take_file     each entry: known? in range? stored     (a later file wins)
- *   check_all     what holds between settings
+ *   cfg_check_all what holds between settings             (check.c, check_web.c)
  *
  * All errors are collected on the way; if there was one, the caller gets no settings at all.
  */
@@ -20,35 +20,25 @@
 #include "config/ini.h"
 #include "config/keys.h"
 #include "config/list.h"
+#include "config/load.h"
 #include "config/sources.h"
 #include "config/value.h"
 
 enum { DROPINS_MAX = 100 };
 
-struct load {
-    struct cfg *c;
-    struct text *errors; /* borrowed, may be NULL */
-    struct err *e;
-    bool failed;
-    bool torn;     /* a file is missing as a whole: what it may hold must not be called missing */
-    bool no_files; /* from memory: look at no file */
-};
-
 /* --- errors and memory ------------------------------------------------------------- */
 
 /* The first error stays in l->e; running out of memory replaces it and ends everything. */
-static int no_memory(struct load *l)
+int cfg_load_no_memory(struct load *l)
 {
     l->failed = true;
     return err_set(l->e, ERR_NOMEM, 0, "configuration");
 }
 
-static bool hopeless(const struct load *l)
+bool cfg_load_hopeless(const struct load *l)
 {
     return l->e->code == ERR_NOMEM;
 }
-
-#define COMPLAIN(l, at, ...) ((l)->failed = true, ini_error((l)->errors, (l)->e, (at), __VA_ARGS__))
 
 /* An error of a whole file, with no place in it. */
 static void file_failed(struct load *l, const char *path, const struct err *why)
@@ -56,7 +46,7 @@ static void file_failed(struct load *l, const char *path, const struct err *why)
     char shown[TEXT_SHOWN];
 
     if (why->code == ERR_NOMEM) {
-        (void)no_memory(l);
+        (void)cfg_load_no_memory(l);
         return;
     }
     l->failed = true;
@@ -79,6 +69,34 @@ static void domain_done(struct cfg_domain *d)
     free(d->base);
     cfg_list_done(&d->events_file);
     free(d->ca_file);
+}
+
+static void web_done(struct cfg *c)
+{
+    free(c->entra.tenant);
+    free(c->entra.client_id);
+    free(c->entra.certificate);
+    free(c->entra.secret_file);
+    free(c->entra.federated_token_file);
+    free(c->entra.managed_identity);
+    free(c->entra.login_url);
+    free(c->entra.graph_url);
+    free(c->entra.loganalytics_url);
+    free(c->entra.imds_url);
+    free(c->entra.sync_server);
+    free(c->entra.workspace);
+    cfg_list_done(&c->entra.protected_groups);
+    free(c->okta.url);
+    free(c->okta.token_file);
+    free(c->okta.key_file);
+    free(c->okta.client_id);
+    free(c->okta.key_id);
+    free(c->okta.scope);
+    free(c->http.ca_file);
+    free(c->http.proxy);
+    free(c->http.proxy_login_file);
+    cfg_list_done(&c->http.no_proxy_list);
+    free(c->http.no_proxy);
 }
 
 static void sources_free(struct cfg_sources *s)
@@ -108,6 +126,7 @@ void cfg_free(struct cfg *c)
     cfg_list_done(&c->policy.privileged_groups);
     cfg_list_done(&c->domain_names);
     free(c->log_level);
+    web_done(c);
     sources_free(c->sources);
     free(c);
 }
@@ -155,14 +174,14 @@ static void source_set(struct load *l, const struct cfg_key *key, const char *do
         struct cfg_source *p = reallocarray(all->list, more, sizeof(*p));
 
         if (p == NULL) {
-            (void)no_memory(l);
+            (void)cfg_load_no_memory(l);
             return;
         }
         all->list = p;
         all->cap = more;
     }
     if (domain != NULL && (name = strdup(domain)) == NULL) {
-        (void)no_memory(l);
+        (void)cfg_load_no_memory(l);
         return;
     }
     all->list[all->count++] = (struct cfg_source){key, name, entry};
@@ -203,14 +222,14 @@ static struct cfg_domain *domain_get(struct load *l, const char *name)
     }
     p = reallocarray(c->domains, c->domain_count + 1, sizeof(*p));
     if (p == NULL) {
-        (void)no_memory(l);
+        (void)cfg_load_no_memory(l);
         return NULL;
     }
     c->domains = p;
     p += c->domain_count;
     *p = (struct cfg_domain){.name = strdup(name)};
     if (p->name == NULL) {
-        (void)no_memory(l);
+        (void)cfg_load_no_memory(l);
         return NULL;
     }
     cfg_lower(p->name);
@@ -234,7 +253,7 @@ static const char *section_known(struct load *l, const struct ini_section *s,
     if (strncasecmp(s->name, "domain/", strlen("domain/")) == 0) {
         name = strdup(s->name + strlen("domain/"));
         if (name == NULL) {
-            (void)no_memory(l);
+            (void)cfg_load_no_memory(l);
             return NULL;
         }
         if (cfg_host_check(name, "domain name", &mine) < 0) {
@@ -304,7 +323,7 @@ static void take_entry(struct load *l, const char *section, struct cfg_domain *d
     if (cfg_value_read(key, en->value, d != NULL ? (void *)d : (void *)l->c, &offset, &mine) == 0)
         return;
     if (mine.code == ERR_NOMEM) {
-        (void)no_memory(l);
+        (void)cfg_load_no_memory(l);
         return;
     }
     /* The offset counts in this line only; further down the value may have comments between. */
@@ -321,13 +340,13 @@ static void take_file(struct load *l, struct ini *ini)
 
     if (p == NULL) {
         ini_free(ini);
-        (void)no_memory(l);
+        (void)cfg_load_no_memory(l);
         return;
     }
     all->files = p;
     all->files[all->file_count++] = ini;
 
-    for (size_t i = 0; i < ini->section_count && !hopeless(l); i++) {
+    for (size_t i = 0; i < ini->section_count && !cfg_load_hopeless(l); i++) {
         const char *domain = NULL;
         const char *section = section_known(l, &ini->sections[i], &domain);
         struct cfg_domain *d = NULL;
@@ -336,7 +355,7 @@ static void take_file(struct load *l, struct ini *ini)
             continue;
         if (domain != NULL && (d = domain_get(l, domain)) == NULL)
             continue;
-        for (size_t k = 0; k < ini->entry_count && !hopeless(l); k++) {
+        for (size_t k = 0; k < ini->entry_count && !cfg_load_hopeless(l); k++) {
             if (ini->entries[k].section == i)
                 take_entry(l, section, d, &ini->entries[k]);
         }
@@ -358,191 +377,6 @@ static void take_bytes(struct load *l, const char *name, const char *s, size_t n
         *l->e = mine;
 }
 
-/* --- what holds between settings ----------------------------------------------------------------
- */
-
-/* Where to point at for a setting of a domain: its line, or else the domain's section. */
-static struct ini_place domain_place(const struct cfg *c, const struct cfg_domain *d,
-                                     const char *key)
-{
-    const struct ini_entry *en = NULL;
-
-    if (key != NULL)
-        en = cfg_source_find(c, cfg_key_find("domain", key), d->name);
-    if (en != NULL)
-        return en->value_at;
-    for (size_t f = 0; f < c->sources->file_count; f++) {
-        const struct ini *ini = c->sources->files[f];
-
-        for (size_t i = 0; i < ini->section_count; i++) {
-            if (strncasecmp(ini->sections[i].name, "domain/", 7) == 0 &&
-                text_eq_nocase(ini->sections[i].name + 7, d->name))
-                return ini->sections[i].at;
-        }
-    }
-    return (struct ini_place){c->sources->files[0]->file, 1, 1};
-}
-
-static bool list_has(const struct cfg_list *l, const char *s)
-{
-    for (size_t i = 0; i < l->count; i++) {
-        if (text_eq_nocase(l->items[i], s))
-            return true;
-    }
-    return false;
-}
-
-static int by_name(const void *va, const void *vb, void *names)
-{
-    const struct cfg_domain *a = va, *b = vb;
-    const struct cfg_list *l = names;
-
-    for (size_t i = 0; i < l->count; i++) {
-        if (strcmp(l->items[i], a->name) == 0)
-            return strcmp(a->name, b->name) == 0 ? 0 : -1;
-        if (strcmp(l->items[i], b->name) == 0)
-            return 1;
-    }
-    return 0;
-}
-
-/* The list of domains and the sections name the same. */
-static void check_domains(struct load *l)
-{
-    struct cfg *c = l->c;
-    const struct ini_entry *en = cfg_source_find(c, cfg_key_find("cordon", "domains"), NULL);
-    struct ini_place top = {c->sources->files[0]->file, 1, 1};
-
-    if (en == NULL) {
-        (void)COMPLAIN(l, &top, "'domains' is missing in [cordon]: it names the domains to serve");
-        return;
-    }
-    if (c->domain_names.count == 0) /* it was wrong, and that has been said */
-        return;
-    for (size_t i = 0; i < c->domain_names.count; i++) {
-        const char *name = c->domain_names.items[i];
-        bool found = false;
-
-        for (size_t k = 0; k < c->domain_count; k++)
-            found = found || strcmp(c->domains[k].name, name) == 0;
-        if (!found)
-            (void)COMPLAIN(l, &en->value_at, "domain '%s' has no section [domain/%s]", name, name);
-    }
-    for (size_t k = 0; k < c->domain_count; k++) {
-        struct ini_place at = domain_place(c, &c->domains[k], NULL);
-
-        if (!list_has(&c->domain_names, c->domains[k].name))
-            (void)COMPLAIN(l, &at, "[domain/%s] is not used: add it to 'domains' in [cordon]",
-                           c->domains[k].name);
-    }
-    if (!l->failed)
-        qsort_r(c->domains, c->domain_count, sizeof(*c->domains), by_name, &c->domain_names);
-}
-
-/* K2: a DC is in the domain by its name. */
-static bool host_in(const char *host, const char *domain)
-{
-    size_t n = strlen(host), m = strlen(domain);
-
-    return n > m + 1 && host[n - m - 1] == '.' && strcmp(host + n - m, domain) == 0;
-}
-
-static void check_dcs(struct load *l, const struct cfg_domain *d)
-{
-    for (size_t i = 0; i < d->dcs.count; i++) {
-        struct ini_place at = domain_place(l->c, d, "dcs");
-
-        if (!host_in(d->dcs.items[i], d->name))
-            (void)COMPLAIN(l, &at,
-                           "dcs: '%s' is not in the domain: write its full name, which "
-                           "ends in .%s",
-                           d->dcs.items[i], d->name);
-    }
-}
-
-static void check_events(struct load *l, const struct cfg_domain *d)
-{
-    bool follows = d->events == CFG_EVENTS_SAMBA || d->events == CFG_EVENTS_JSONL;
-    struct ini_place at = domain_place(l->c, d, "events");
-
-    if (follows && cfg_source_find(l->c, cfg_key_find("domain", "events_file"), d->name) == NULL)
-        (void)COMPLAIN(l, &at, "events = %s needs events_file: which file to follow",
-                       d->events == CFG_EVENTS_SAMBA ? "samba" : "jsonl");
-    at = domain_place(l->c, d, "events_file");
-    for (size_t i = 0; i < d->events_file.count; i++) {
-        const char *s = d->events_file.items[i];
-        size_t n = s[0] == '/' ? 0 : strcspn(s, ":");
-        char host[256];
-
-        if (n == 0) {
-            if (d->events == CFG_EVENTS_SAMBA && d->dcs.count > 1)
-                (void)COMPLAIN(l, &at,
-                               "events_file: with several DCs say which one the file is "
-                               "from: %s:%s",
-                               d->dcs.items[0], s);
-            continue;
-        }
-        (void)snprintf(host, sizeof(host), "%.*s", (int)n, s);
-        if (d->dcs.count > 0 ? !list_has(&d->dcs, host) : !host_in(host, d->name))
-            (void)COMPLAIN(l, &at, "events_file: '%s' is not %s", host,
-                           d->dcs.count > 0 ? "one of dcs" : "in the domain");
-    }
-}
-
-static void check_base(struct load *l, const struct cfg_domain *d)
-{
-    CLEANUP(cleanup_charp) char *domain = NULL;
-    struct ini_place at = domain_place(l->c, d, "base");
-
-    if (d->base == NULL)
-        return;
-    domain = cfg_dn_domain(d->base);
-    if (domain == NULL)
-        (void)no_memory(l);
-    else if (strcmp(domain, d->name) != 0)
-        (void)COMPLAIN(l, &at, "base: it is not in this domain: its DC= parts do not say %s",
-                       d->name);
-}
-
-/* A file that a library will open by name later: what can be checked is checked now. */
-static void check_file(struct load *l, const struct cfg_domain *d, const char *key,
-                       const char *path, int how)
-{
-    struct ini_place at = domain_place(l->c, d, key);
-    struct err mine = ERR_NONE;
-
-    if (path == NULL || l->no_files || file_check_trusted(path, how, &mine) == 0)
-        return;
-    /* Not there, or not for us to read: that is for whoever needs it. */
-    if (mine.code != ERR_NOTFOUND && mine.code != ERR_DENIED)
-        (void)COMPLAIN(l, &at, "%s: %s", key, mine.msg);
-}
-
-static void check_all(struct load *l)
-{
-    struct cfg *c = l->c;
-
-    check_domains(l);
-    for (size_t i = 0; i < c->domain_count && !hopeless(l); i++) {
-        struct cfg_domain *d = &c->domains[i];
-
-        check_dcs(l, d);
-        check_events(l, d);
-        check_base(l, d);
-        check_file(l, d, "keytab", d->keytab, FILE_SECRET);
-        check_file(l, d, "ca_file", d->ca_file, FILE_PUBLIC);
-        if (d->realm == NULL) {
-            d->realm = strdup(d->name);
-            if (d->realm == NULL)
-                (void)no_memory(l);
-            for (char *s = d->realm; s != NULL && *s != '\0'; s++) {
-                if (*s >= 'a' && *s <= 'z')
-                    *s = (char)(*s - 'a' + 'A');
-            }
-        }
-    }
-}
-
 /* --- all of it
  * -------------------------------------------------------------------------------------- */
 
@@ -551,16 +385,19 @@ static int load_begin(struct load *l)
     *l->e = ERR_NONE;
     l->c = calloc(1, sizeof(*l->c));
     if (l->c == NULL || (l->c->sources = calloc(1, sizeof(*l->c->sources))) == NULL)
-        return no_memory(l);
+        return cfg_load_no_memory(l);
     set_defaults(l, "cordon", l->c);
     set_defaults(l, "policy", l->c);
+    set_defaults(l, "entra", l->c);
+    set_defaults(l, "okta", l->c);
+    set_defaults(l, "http", l->c);
     return l->failed ? -1 : 0;
 }
 
 static int load_end(struct load *l, struct cfg **ret_cfg)
 {
-    if (!l->torn && !hopeless(l))
-        check_all(l);
+    if (!l->torn && !cfg_load_hopeless(l))
+        cfg_check_all(l);
     if (l->failed) {
         cfg_free(l->c);
         return -1;
@@ -637,7 +474,7 @@ static void take_dropins(struct load *l, const char *path)
         file_failed(l, full, &mine);
     }
     for (int i = 0; i < count; i++) {
-        if (count <= DROPINS_MAX && !hopeless(l)) {
+        if (count <= DROPINS_MAX && !cfg_load_hopeless(l)) {
             if ((size_t)snprintf(full, sizeof(full), "%.*sconf.d/%s", (int)folder, path,
                                  names[i]->d_name) < sizeof(full))
                 take_path(l, full);
@@ -656,7 +493,7 @@ int cfg_load(const char *path, struct cfg **ret_cfg, struct text *errors, struct
 
     if (load_begin(&l) == 0) {
         take_path(&l, path);
-        if (!hopeless(&l))
+        if (!cfg_load_hopeless(&l))
             take_dropins(&l, path);
     } else {
         l.torn = true;

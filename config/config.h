@@ -49,17 +49,70 @@ struct cfg_policy {
     bool allow_privileged;             /* whether --privileged may be used at all */
 };
 
+/* What has no value in the file and no default is NULL. Of a section that is not there, `on` is
+ * false and the rest means nothing. */
+enum cfg_cloud { CFG_CLOUD_GLOBAL, CFG_CLOUD_USGOV, CFG_CLOUD_DOD, CFG_CLOUD_CHINA };
+enum cfg_sync { CFG_SYNC_NONE, CFG_SYNC_CLOUD, CFG_SYNC_CONNECT };
+enum cfg_credential { /* which one the file gives */
+                      CFG_CREDENTIAL_CERTIFICATE,
+                      CFG_CREDENTIAL_SECRET,
+                      CFG_CREDENTIAL_MANAGED,
+                      CFG_CREDENTIAL_FEDERATED,
+};
+
+struct cfg_entra {
+    bool on; /* there is a section [entra] */
+    enum cfg_cloud cloud;
+    char *tenant;    /* a GUID or a domain; may be NULL with a managed identity */
+    char *client_id; /* a GUID; NULL with a managed identity that the host itself has */
+    enum cfg_credential credential;
+    char *certificate, *secret_file, *federated_token_file; /* at most one is not NULL */
+    char *managed_identity; /* "no", "yes", or the GUID that is in client_id then, too */
+    char *login_url, *graph_url, *loganalytics_url; /* by `cloud`, where the file does not say */
+    char *imds_url;
+    enum cfg_sync sync;
+    char *sync_server;                /* with CFG_SYNC_CONNECT */
+    char *workspace;                  /* a GUID; NULL: Log Analytics is not asked */
+    bool hold;                        /* put back what comes to life again within hold_watch_ms */
+    struct cfg_list protected_groups; /* ids or names */
+};
+
+enum cfg_login { CFG_LOGIN_UPN, CFG_LOGIN_MAIL, CFG_LOGIN_SAM };
+
+struct cfg_okta {
+    bool on; /* there is a section [okta] */
+    char *url;
+    char *token_file, *key_file; /* exactly one is not NULL */
+    char *client_id, *key_id;    /* with key_file */
+    char *scope;                 /* parted by single spaces */
+    bool contain;                /* whether `contain` acts in Okta, too */
+    enum cfg_login login_attribute;
+};
+
+struct cfg_http {
+    char *ca_file;          /* instead of the system's authorities */
+    char *proxy;            /* "http://host:port", without a login */
+    char *proxy_login_file; /* one line, "user:password"; FILE_SECRET */
+    struct cfg_list no_proxy_list;
+    char *no_proxy; /* the same, with commas, as base/http.h takes it */
+};
+
 struct cfg_sources; /* which file and line each setting is from; config/config.c */
 
 struct cfg {
     struct cfg_domain *domains; /* in the order of `domain_names` */
     size_t domain_count;
     struct cfg_policy policy;
+    struct cfg_entra entra;
+    struct cfg_okta okta;
+    struct cfg_http http;
     char *log_level;
     uint64_t watch_within_ms; /* open the event source within this, or go ahead without */
     uint64_t confirm_ms;      /* how long to wait for an event after the change */
     uint64_t wait_ms;         /* how long to wait for convergence (--wait) */
     unsigned window;          /* operations in flight on one connection */
+    uint64_t cloud_after_ms;  /* the head start of the change on premises */
+    uint64_t hold_watch_ms;   /* how long an account disabled in the cloud is watched */
     struct cfg_list domain_names;
     struct cfg_sources *sources;
 };
@@ -72,8 +125,9 @@ struct cfg {
  * (if not NULL), one line each, "file:line:column: text", or "file: text" for a whole file; `e`
  * gets the first: ERR_CONFIG, or ERR_NOMEM.
  *
- * Also checked where they exist: keytabs (FILE_SECRET) and ca_files (FILE_PUBLIC). That one is not
- * there, or not for us to read, is an error only for whoever uses it. */
+ * Also checked where they exist: keytabs, keys, tokens and the like (FILE_SECRET) and ca_files
+ * (FILE_PUBLIC). That one is not there, or not for us to read, is an error only for whoever uses
+ * it. */
 int cfg_load(const char *path, struct cfg **ret_cfg, struct text *errors, struct err *e);
 /* The same from memory, for tests and the fuzzer; `name` stands in for the path. No file is
  * looked at. */

@@ -11,9 +11,15 @@
 #define CORDON(field) "cordon", #field
 #define DOMAIN(field) "domain", #field
 #define POLICY(field) "policy", #field
+#define ENTRA(field) "entra", #field
+#define OKTA(field) "okta", #field
+#define HTTP(field) "http", #field
 #define IN_CFG(field) .offset = offsetof(struct cfg, field)
 #define IN_DOMAIN(field) .offset = offsetof(struct cfg_domain, field)
 #define IN_POLICY(field) .offset = offsetof(struct cfg, policy.field)
+#define IN_ENTRA(field) .offset = offsetof(struct cfg, entra.field)
+#define IN_OKTA(field) .offset = offsetof(struct cfg, okta.field)
+#define IN_HTTP(field) .offset = offsetof(struct cfg, http.field)
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
@@ -26,14 +32,21 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
     "in double quotes. A backslash protects the next character and stays, as in CN=Doe\\, Jane."
 
 const struct cfg_section cfg_sections[] = {
-    {"cordon", "The program as a whole.", false},
-    {"domain", "One Active Directory domain: a section for each name in domains.", false},
-    {"policy", "Whom cordon may act on without asking a person.", false},
-    {"entra", "Microsoft Entra ID.", true},
-    {"okta", "Okta.", true},
-    {"http", "How web services are reached.", true},
-    {"defender", "Microsoft Defender for Endpoint.", true},
-    {"queue", "The central queue.", true},
+    {.name = "cordon", .help = "The program as a whole."},
+    {.name = "domain", .help = "One Active Directory domain: a section for each name in domains."},
+    {.name = "policy", .help = "Whom cordon may act on without asking a person."},
+    {.name = "entra",
+     .help = "Microsoft Entra ID. That the section is there switches the cloud's steps on. One way "
+             "to prove who cordon is must be given: certificate, secret_file, managed_identity or "
+             "federated_token_file.",
+     .switches = true},
+    {.name = "okta",
+     .help = "Okta. That the section is there switches its commands on. Either key_file or "
+             "token_file must be given.",
+     .switches = true},
+    {.name = "http", .help = "How web services are reached."},
+    {.name = "defender", .help = "Microsoft Defender for Endpoint.", .later = true},
+    {.name = "queue", .help = "The central queue.", .later = true},
 };
 const size_t cfg_section_count = ARRAY_LEN(cfg_sections);
 
@@ -66,10 +79,17 @@ const struct cfg_key cfg_keys[] = {
      .unit = "operations", .typical = "16 to 64",
      .help = "How many operations may be in flight on one connection to a DC.",
      .harm = "High: a DC may answer busy, or drop the connection. 1: many accounts take long."},
-    {CORDON(cloud_after), CFG_LATER, .typical = "5s",
-     .help = "The head start of the change on premises before the cloud is changed."},
-    {CORDON(hold_watch), CFG_LATER, .typical = "45m",
-     .help = "How long an account disabled in Entra is watched for being enabled again."},
+    {CORDON(cloud_after), CFG_DURATION, IN_CFG(cloud_after_ms), .max = 10 * MINUTE, .def = "5s",
+     .unit = "time", .typical = "5s",
+     .help = "The head start of the change on premises before the cloud is changed. The cloud goes "
+             "ahead earlier as soon as a DC has accepted the change, and at this time whatever the "
+             "DCs do.",
+     .harm = "Long: while no DC answers, the account stays in play in the cloud that much longer. "
+             "0: a sync that runs in between may enable the account in Entra again."},
+    {CORDON(hold_watch), CFG_DURATION, IN_CFG(hold_watch_ms), .max = 24 * HOUR, .def = "45m",
+     .unit = "time", .typical = "45m: more than one sync cycle of 30 minutes",
+     .help = "How long an account disabled in Entra is watched for being enabled again.",
+     .harm = "Short: a sync that read an old state enables the account, and nobody is told."},
 
     /* --- [domain/NAME] ------------------------------------------------------------ */
     {DOMAIN(dcs), CFG_HOSTS, IN_DOMAIN(dcs), .def_says = "found by DNS and site",
@@ -168,28 +188,141 @@ const struct cfg_key cfg_keys[] = {
     {POLICY(brake), CFG_LATER, .typical = "20 per 10m",
      .help = "How many automatic changes are let through in a while."},
 
+    /* --- [entra] ---------------------------------------------------------------------- */
+    {ENTRA(tenant), CFG_TENANT, IN_ENTRA(tenant),
+     .def_says = "must be given, but with managed_identity", .unit = "GUID or domain name",
+     .typical = "contoso.onmicrosoft.com", .help = "The tenant.",
+     .harm = "Wrong: no token is got, and nothing is done in the cloud."},
+    {ENTRA(client_id), CFG_GUID, IN_ENTRA(client_id),
+     .def_says = "must be given, but with managed_identity", .unit = "GUID",
+     .typical = "00000000-0000-0000-0000-000000000001",
+     .help = "The application (client) id of cordon's app registration.",
+     .harm = "Wrong: no token is got, and nothing is done in the cloud."},
+    {ENTRA(certificate), CFG_PATH, IN_ENTRA(certificate), .def_says = "not used",
+     .unit = "absolute path", .typical = "/etc/cordon/entra.pem",
+     .help = "The certificate of cordon's app and its private key, both PEM, in one file that "
+             "nobody but its owner may read (chmod 600). The best of the four where cordon does "
+             "not run in Azure.",
+     .harm = "Whoever can read this file can do in the tenant what cordon can."},
+    {ENTRA(secret_file), CFG_PATH, IN_ENTRA(secret_file), .def_says = "not used",
+     .unit = "absolute path", .typical = "/etc/cordon/entra.secret", .instead = "certificate",
+     .help = "A file that holds the client secret of cordon's app and nothing else (chmod 600).",
+     .harm = "Whoever can read this file can do in the tenant what cordon can; and a secret runs "
+             "out without a sign."},
+    {ENTRA(managed_identity), CFG_IDENTITY, IN_ENTRA(managed_identity), .def = "no",
+     .unit = "yes, no, or a GUID", .typical = "yes, on a host in Azure or with Azure Arc",
+     .help = "Use the managed identity of this host, with no secret in a file: yes for the "
+             "host's own, or the client id of a user-assigned one.",
+     .harm = "Whoever is root on this host, or may ask its metadata service, can do what cordon "
+             "can."},
+    {ENTRA(federated_token_file), CFG_PATH, IN_ENTRA(federated_token_file), .def_says = "not used",
+     .unit = "absolute path", .typical = "/run/cordon/token", .instead = "certificate",
+     .help = "A file that holds a token of another issuer that the app trusts (workload identity "
+             "federation). It is read anew for each request, since it changes.",
+     .harm = "Not renewed: no token is got, and nothing is done in the cloud."},
+    {ENTRA(cloud), CFG_WORD, IN_ENTRA(cloud), .words = "global usgov dod china", .def = "global",
+     .typical = "global (also GCC)",
+     .help = "Which of Microsoft's clouds the tenant is in. It decides the URLs below, each of "
+             "which can be given all the same.",
+     .harm = "Wrong: the tenant is not found."},
+    {ENTRA(login_url), CFG_URL, IN_ENTRA(login_url), .def_says = "by cloud", .unit = "URL",
+     .typical = "https://login.microsoftonline.com", .help = "Where tokens come from.",
+     .harm = "cordon's credentials are shown to whoever answers there."},
+    {ENTRA(graph_url), CFG_URL, IN_ENTRA(graph_url), .def_says = "by cloud", .unit = "URL",
+     .typical = "https://graph.microsoft.com", .help = "Microsoft Graph.",
+     .harm = "cordon's tokens are shown to whoever answers there."},
+    {ENTRA(loganalytics_url), CFG_URL, IN_ENTRA(loganalytics_url), .def_says = "by cloud",
+     .unit = "URL", .typical = "https://api.loganalytics.io", .help = "Log Analytics.",
+     .harm = "As graph_url."},
+    {ENTRA(imds_url), CFG_URL_LOCAL, IN_ENTRA(imds_url), .def = "http://169.254.169.254",
+     .unit = "URL", .typical = "http://169.254.169.254",
+     .help = "The metadata service of this host, for managed_identity. It is never asked through "
+             "the proxy.",
+     .harm = "Wrong: no token is got."},
+    {ENTRA(sync), CFG_WORD, IN_ENTRA(sync), .words = "none cloud-sync connect", .def = "none",
+     .typical = "cloud-sync where that is what carries accounts to Entra",
+     .help = "How accounts of the domain get into Entra, where cordon may make that happen at "
+             "once: cloud-sync (Entra Cloud Sync, on demand for one user), connect (Entra Connect, "
+             "a cycle on sync_server), none (nothing is set off).",
+     .harm = "none: Entra shows what happens on premises up to half an hour late. The Entra steps "
+             "do not wait for it."},
+    {ENTRA(sync_server), CFG_HOST, IN_ENTRA(sync_server), .def_says = "needed with sync = connect",
+     .unit = "host name", .typical = "sync1.corp.example.com",
+     .help = "The host that Entra Connect runs on.",
+     .harm = "Wrong, or the one in staging mode: the cycle does nothing."},
+    {ENTRA(workspace), CFG_GUID, IN_ENTRA(workspace), .def_says = "Log Analytics is not asked",
+     .unit = "GUID", .typical = "00000000-0000-0000-0000-000000000002",
+     .help = "The Log Analytics workspace that holds the DCs' security events.",
+     .harm = "Wrong: queries find nothing, or are refused."},
+    {ENTRA(hold), CFG_BOOL, IN_ENTRA(hold), .def = "yes", .typical = "yes",
+     .help = "Whether an account that comes to life again in Entra within hold_watch is disabled "
+             "once more. It is told in either case.",
+     .harm = "no: a sync that read an old state gives the account back to the thief. yes: an "
+             "administrator who enables it there has to say so to cordon."},
+    {ENTRA(protected_groups), CFG_GROUPS, IN_ENTRA(protected_groups),
+     .def_says = "Entra's own roles only", .unit = "groups", .typical = "Tier 0 Cloud Admins",
+     .help = "Groups in Entra, by id or name, whose members are privileged as those who hold a "
+             "role are. A group with a comma, a colon or the like in its name is given by its id.",
+     .harm = "Members of a group left out can be disabled by any request."},
+
+    /* --- [okta] ----------------------------------------------------------------------- */
+    {OKTA(url), CFG_URL, IN_OKTA(url), .def_says = "must be given", .unit = "URL",
+     .typical = "https://example.okta.com", .help = "The Okta organisation.",
+     .harm = "cordon's credentials are shown to whoever answers there."},
+    {OKTA(key_file), CFG_PATH, IN_OKTA(key_file), .def_says = "not used", .unit = "absolute path",
+     .typical = "/etc/cordon/okta.pem",
+     .help = "The private key (PEM, RSA or EC P-256) of a service app, in a file that nobody but "
+             "its owner may read (chmod 600). Better than token_file: the app has only the scopes "
+             "it was given.",
+     .harm = "Whoever can read this file can do in Okta what cordon can."},
+    {OKTA(client_id), CFG_NAME, IN_OKTA(client_id), .def_says = "needed with key_file",
+     .typical = "0oa1b2c3d4e5f6g7h8i9", .help = "The client id of the service app.",
+     .harm = "Wrong: no token is got, and nothing is done in Okta."},
+    {OKTA(key_id), CFG_NAME, IN_OKTA(key_id), .def_says = "needed with key_file",
+     .typical = "cordon-2026", .help = "The id (kid) that the service app knows the key by.",
+     .harm = "Wrong: no token is got, and nothing is done in Okta."},
+    {OKTA(scope), CFG_SCOPES, IN_OKTA(scope),
+     .def = "okta.users.manage okta.users.read okta.logs.read", .unit = "scopes, with spaces",
+     .typical = "okta.users.manage okta.users.read okta.logs.read",
+     .help = "What a token for the service app is asked for.",
+     .harm = "One that the app was not given: no token is got. One left out: steps are refused."},
+    {OKTA(token_file), CFG_PATH, IN_OKTA(token_file), .def_says = "not used",
+     .unit = "absolute path", .typical = "/etc/cordon/okta.token", .instead = "key_file",
+     .help = "A file that holds an API token and nothing else (chmod 600).",
+     .harm = "Such a token can do all that the administrator who made it can, and ends with that "
+             "account."},
+    {OKTA(contain), CFG_BOOL, IN_OKTA(contain), .def = "no", .typical = "no; yes after a test",
+     .help = "Whether cordon contain suspends the account in Okta, too, and ends its sessions.",
+     .harm =
+         "no: the account stays in play in Okta until a person acts. yes: see login_attribute."},
+    {OKTA(login_attribute), CFG_WORD, IN_OKTA(login_attribute), .words = "upn mail sam",
+     .def = "upn", .typical = "upn",
+     .help = "What the login in Okta is on premises: userPrincipalName, mail or sAMAccountName.",
+     .harm = "Wrong: the account is not found in Okta, or it is somebody else's."},
+
+    /* --- [http] ----------------------------------------------------------------------- */
+    {HTTP(ca_file), CFG_PATH, IN_HTTP(ca_file), .def_says = "the system's authorities",
+     .unit = "absolute path", .typical = "/etc/cordon/web-ca.pem",
+     .help = "The authorities (PEM) that may vouch for web services, instead of the system's.",
+     .harm = "A foreign authority in it can pose as Entra and take cordon's tokens."},
+    {HTTP(proxy), CFG_PROXY, IN_HTTP(proxy), .def_says = "none", .unit = "URL",
+     .typical = "http://proxy.example.com:3128",
+     .help = "The proxy to web services. Variables of the environment are not looked at.",
+     .harm = "Down: nothing is done in the cloud."},
+    {HTTP(proxy_login_file), CFG_PATH, IN_HTTP(proxy_login_file), .def_says = "no login",
+     .unit = "absolute path", .typical = "/etc/cordon/proxy.login",
+     .help = "A file with one line, user:password, for the proxy (chmod 600).",
+     .harm = "Wrong: nothing is done in the cloud. It goes over the network in clear."},
+    {HTTP(no_proxy), CFG_DIRECT, IN_HTTP(no_proxy_list), .def_says = "all go through the proxy",
+     .unit = "hosts, suffixes, addresses", .typical = "login.example.com, .corp.example.com",
+     .help = "Hosts that are reached without the proxy. .corp.example.com is all below it.",
+     .harm = "A host that only the proxy can reach is not reached."},
+
 /* --- for issues to come: known, so that a file written for them stays valid --------- */
 #define LATER(section, name, like, text)                            \
     {                                                               \
         section, name, CFG_LATER, .typical = (like), .help = (text) \
     }
-    LATER("entra", "tenant", "00000000-0000-0000-0000-000000000000", "The tenant."),
-    LATER("entra", "client_id", "00000000-0000-0000-0000-000000000000", "cordon's application."),
-    LATER("entra", "certificate", "/etc/cordon/entra.pem", "Its certificate and key."),
-    LATER("entra", "secret_file", "/etc/cordon/entra.secret", "A file that holds its secret."),
-    LATER("entra", "managed_identity", "no", "Use the host's managed identity."),
-    LATER("entra", "federated_token_file", "/run/token", "A file that holds a federated token."),
-    LATER("entra", "login_url", "https://login.microsoftonline.com", "Where tokens come from."),
-    LATER("entra", "graph_url", "https://graph.microsoft.com", "Microsoft Graph."),
-    LATER("entra", "loganalytics_url", "https://api.loganalytics.io", "Log Analytics."),
-    LATER("entra", "imds_url", "http://169.254.169.254", "The instance's metadata service."),
-    LATER("entra", "sync", "cloud-sync", "How accounts reach Entra."),
-    LATER("okta", "url", "https://example.okta.com", "The Okta organisation."),
-    LATER("okta", "token_file", "/etc/cordon/okta.token", "A file that holds the token."),
-    LATER("okta", "key_file", "/etc/cordon/okta.pem", "A file that holds the key."),
-    LATER("http", "ca_file", "/etc/cordon/ca.pem", "Authorities to trust for web services."),
-    LATER("http", "proxy", "http://proxy.example.com:3128", "The proxy to use."),
-    LATER("http", "no_proxy", "graph.microsoft.com", "Hosts to reach without it."),
     LATER("defender", "url", "https://api.securitycenter.microsoft.com", "The service."),
     LATER("defender", "login_url", "https://login.microsoftonline.com", "Where tokens come from."),
     LATER("defender", "scope", "https://api.securitycenter.microsoft.com/.default", "The scope."),

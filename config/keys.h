@@ -13,6 +13,14 @@
 enum cfg_type {
     CFG_NAME,      /* char *: a name without spaces */
     CFG_REALM,     /* char *: upper case */
+    CFG_HOST,      /* char *: a host name; no IP address */
+    CFG_URL,       /* char *: the root of a web service, https only; base/http.h, http_check_root */
+    CFG_URL_LOCAL, /* the same; also http, to loopback and 169.254.169.254 */
+    CFG_PROXY,     /* char *: http://host:port */
+    CFG_GUID,      /* char *: lower case, with hyphens */
+    CFG_TENANT,    /* char *: a GUID, or a domain name */
+    CFG_IDENTITY,  /* char *: "yes", "no" or a GUID */
+    CFG_SCOPES,    /* char *: names parted by spaces */
     CFG_PATH,      /* char *: an absolute path */
     CFG_DN,        /* char *: a whole distinguishedName */
     CFG_BOOL,      /* bool */
@@ -23,6 +31,7 @@ enum cfg_type {
     CFG_DOMAINS,   /* struct cfg_list of DNS names */
     CFG_HOSTS,     /* struct cfg_list of host names; no IP addresses */
     CFG_FILES,     /* struct cfg_list of /path or host:/path */
+    CFG_DIRECT,    /* struct cfg_list of host names, suffixes (.example.com) and IP addresses */
     CFG_ACCOUNTS,  /* struct cfg_list, by the rule in list.h */
     CFG_GROUPS,    /* the same, groups only: "group:" may be left out and is taken off */
     CFG_LATER,     /* not stored: for an issue to come */
@@ -40,7 +49,8 @@ struct cfg_key {
     const char *unit;
     const char *typical;
     const char *help;
-    const char *harm; /* what a wrong value does */
+    const char *harm;    /* what a wrong value does */
+    const char *instead; /* another key of the section that this one takes the place of */
 };
 
 extern const struct cfg_key cfg_keys[];
@@ -49,7 +59,8 @@ extern const size_t cfg_key_count;
 struct cfg_section {
     const char *name; /* "domain" stands for [domain/NAME] */
     const char *help;
-    bool later; /* for an issue to come */
+    bool later;    /* for an issue to come */
+    bool switches; /* its being there switches something on */
 };
 extern const struct cfg_section cfg_sections[];
 extern const size_t cfg_section_count;

@@ -18,7 +18,7 @@
 static bool is_list(enum cfg_type type)
 {
     return type == CFG_DOMAINS || type == CFG_HOSTS || type == CFG_FILES || type == CFG_ACCOUNTS ||
-           type == CFG_GROUPS;
+           type == CFG_GROUPS || type == CFG_DIRECT;
 }
 
 /* So that what is shown could be put into a file again. */
@@ -152,6 +152,13 @@ static void show_section(const struct cfg *c, const struct cfg_section *s,
     text_done(&value);
 }
 
+/* Shown where it is not there, the section would be there for whoever reads it in again. */
+static bool is_off(const struct cfg *c, const struct cfg_section *s)
+{
+    return (strcmp(s->name, "entra") == 0 && !c->entra.on) ||
+           (strcmp(s->name, "okta") == 0 && !c->okta.on);
+}
+
 int cfg_show(const struct cfg *c, bool json, struct text *out, struct err *e)
 {
     struct json_out o;
@@ -165,6 +172,8 @@ int cfg_show(const struct cfg *c, bool json, struct text *out, struct err *e)
     for (size_t i = 0; i < cfg_section_count; i++) {
         const struct cfg_section *s = &cfg_sections[i];
 
+        if (is_off(c, s))
+            continue;
         if (strcmp(s->name, "domain") != 0) {
             show_section(c, s, NULL, json ? &o : NULL, out);
             continue;
@@ -185,6 +194,15 @@ int cfg_show(const struct cfg *c, bool json, struct text *out, struct err *e)
 static void notice(struct text *out, const struct ini_entry *en, const char *what)
 {
     text_addf(out, "%s:%u:%u: '%s' %s\n", en->at.file, en->at.line, en->at.column, en->key, what);
+}
+
+static void notice_key(const struct cfg *c, const char *section, const char *key, bool idle,
+                       const char *what, struct text *out)
+{
+    const struct ini_entry *en = cfg_source_find(c, cfg_key_find(section, key), NULL);
+
+    if (en != NULL && idle)
+        notice(out, en, what);
 }
 
 /* `key` of a domain is given, but `idle` says that nothing looks at it. */
@@ -217,6 +235,19 @@ int cfg_notices(const struct cfg *c, struct text *out, struct err *e)
         notice_idle(c, d, "write_limit", d->dcs.count > 0 || d->write == CFG_WRITE_FIRST,
                     "is not used: it is for write = all without dcs", out);
     }
+    notice_key(c, "entra", "sync_server", c->entra.sync != CFG_SYNC_CONNECT,
+               "is not used: sync is not connect", out);
+    notice_key(c, "entra", "client_id", c->entra.credential == CFG_CREDENTIAL_MANAGED,
+               "is not used: managed_identity says which identity", out);
+    notice_key(c, "okta", "client_id", c->okta.key_file == NULL, "is not used: it is for key_file",
+               out);
+    notice_key(c, "okta", "key_id", c->okta.key_file == NULL, "is not used: it is for key_file",
+               out);
+    notice_key(c, "okta", "scope", c->okta.key_file == NULL, "is not used: it is for key_file",
+               out);
+    notice_key(c, "http", "no_proxy", c->http.proxy == NULL, "is not used: there is no proxy", out);
+    notice_key(c, "http", "proxy_login_file", c->http.proxy == NULL,
+               "is not used: there is no proxy", out);
     return text_check(out, "notices", e);
 }
 
@@ -245,7 +276,10 @@ static void sample_key(struct text *out, const struct cfg_key *key)
 {
     text_addc(out, '\n');
     add_comment(out, key->help);
-    if (strcmp(key->name, "domains") == 0)
+    if (key->instead != NULL)
+        text_addf(out, "# Instead of %s, for instance:\n# %s = %s\n", key->instead, key->name,
+                  key->typical);
+    else if (strcmp(key->name, "domains") == 0)
         text_add(out, "domains = corp.example.com\n");
     else if (key->def != NULL)
         text_addf(out, "#%s = %s\n", key->name, key->def);
@@ -267,7 +301,7 @@ int cfg_sample(struct text *out, struct err *e)
             continue;
         text_addc(out, '\n');
         add_comment(out, s->help);
-        text_addf(out, "[%s%s]\n", s->name,
+        text_addf(out, "%s[%s%s]\n", s->switches ? "#" : "", s->name,
                   strcmp(s->name, "domain") == 0 ? "/corp.example.com" : "");
         for (size_t k = 0; k < cfg_key_count; k++) {
             if (strcmp(cfg_keys[k].section, s->name) == 0 && cfg_keys[k].type != CFG_LATER)

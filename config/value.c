@@ -4,6 +4,7 @@
  */
 #include "config/value.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/http.h"
 #include "base/text.h"
 #include "config/list.h"
 
@@ -74,6 +76,78 @@ static int check_path(const char *s, struct err *e)
     return 0;
 }
 
+/* 8-4-4-4-12 hexadecimal digits. */
+static bool is_guid(const char *s)
+{
+    size_t i;
+
+    for (i = 0; s[i] != '\0'; i++) {
+        bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
+
+        if (i >= 36 || (hyphen ? s[i] != '-' : strchr("0123456789abcdefABCDEF", s[i]) == NULL))
+            return false;
+    }
+    return i == 36;
+}
+
+static int check_tenant(char *s, struct err *e)
+{
+    static const char several[] = "common organizations consumers";
+    struct err mine;
+    char shown[TEXT_SHOWN];
+
+    (void)text_shown(shown, s);
+    if (cfg_word_find(several, s) >= 0)
+        return err_set(e, ERR_CONFIG, 0, "'%s' is no tenant of its own: name yours", shown);
+    if (is_guid(s)) {
+        cfg_lower(s);
+        return 0;
+    }
+    if (strchr(s, '.') == NULL || cfg_host_check(s, "domain name", &mine) < 0)
+        return err_set(e, ERR_CONFIG, 0, "'%s' is neither a GUID nor a domain name", shown);
+    return 0;
+}
+
+/* Scopes: visible characters without quotes or backslashes (RFC 6749 3.3), single spaces. */
+static int check_scopes(const char *s, struct err *e)
+{
+    bool bad = s[0] == ' ' || s[strlen(s) - 1] == ' ' || strstr(s, "  ") != NULL || strlen(s) > 500;
+
+    for (const char *c = s; *c != '\0' && !bad; c++)
+        bad = *c < ' ' || *c > '~' || *c == '"' || *c == '\\';
+    return bad ? err_set(e, ERR_CONFIG, 0, "scopes are names parted by single spaces") : 0;
+}
+
+/* The types that a web service brings along. */
+static int check_web(const struct cfg_key *key, char *s, struct err *e)
+{
+    char shown[TEXT_SHOWN];
+
+    (void)text_shown(shown, s);
+    switch (key->type) {
+    case CFG_URL:
+    case CFG_URL_LOCAL:
+        return http_check_root(s, key->type == CFG_URL_LOCAL, e);
+    case CFG_PROXY:
+        return http_check_proxy(s, e);
+    case CFG_TENANT:
+        return check_tenant(s, e);
+    case CFG_IDENTITY:
+        if (cfg_word_find("yes no", s) < 0 && !is_guid(s))
+            return err_set(e, ERR_CONFIG, 0, "'%s' is none of: yes no, nor a GUID", shown);
+        cfg_lower(s);
+        return 0;
+    case CFG_GUID:
+        if (!is_guid(s))
+            return err_set(e, ERR_CONFIG, 0,
+                           "'%s' is no GUID like 00000000-0000-0000-0000-000000000000", shown);
+        cfg_lower(s);
+        return 0;
+    default:
+        return check_scopes(s, e);
+    }
+}
+
 static int check_text(const struct cfg_key *key, char *s, struct err *e)
 {
     char shown[TEXT_SHOWN];
@@ -93,6 +167,16 @@ static int check_text(const struct cfg_key *key, char *s, struct err *e)
         return 0;
     case CFG_PATH:
         return check_path(s, e);
+    case CFG_HOST:
+        return cfg_host_check(s, "host name", e);
+    case CFG_URL:
+    case CFG_URL_LOCAL:
+    case CFG_PROXY:
+    case CFG_GUID:
+    case CFG_TENANT:
+    case CFG_IDENTITY:
+    case CFG_SCOPES:
+        return check_web(key, s, e);
     case CFG_DN:
         return cfg_dn_like(s) ? cfg_dn_check(s, e)
                               : err_set(e, ERR_CONFIG, 0, "'%s' is no DN", shown);
@@ -106,6 +190,22 @@ static int check_text(const struct cfg_key *key, char *s, struct err *e)
     }
 }
 
+/* What libcurl takes for CURLOPT_NOPROXY and we can stand for: names, ".suffix", addresses. */
+static int check_direct(char *s, struct err *e)
+{
+    char shown[TEXT_SHOWN];
+    unsigned char addr[sizeof(struct in6_addr)];
+    struct err mine;
+    char *name = s[0] == '.' ? s + 1 : s;
+
+    if (inet_pton(AF_INET, s, addr) == 1 || inet_pton(AF_INET6, s, addr) == 1)
+        return 0;
+    if (cfg_host_check(name, "host name", &mine) < 0)
+        return err_set(e, ERR_CONFIG, 0, "'%s' is no host name, no .suffix and no IP address",
+                       text_shown(shown, s));
+    return 0;
+}
+
 /* Lists of hosts, domains and files. */
 static int check_list(const struct cfg_key *key, const struct cfg_list *list, struct err *e)
 {
@@ -114,6 +214,11 @@ static int check_list(const struct cfg_key *key, const struct cfg_list *list, st
 
         if (key->type == CFG_HOSTS || key->type == CFG_DOMAINS) {
             if (cfg_host_check(s, key->type == CFG_HOSTS ? "host name" : "domain name", e) < 0)
+                return -1;
+            continue;
+        }
+        if (key->type == CFG_DIRECT) {
+            if (check_direct(s, e) < 0)
                 return -1;
             continue;
         }
@@ -211,7 +316,10 @@ static int read_choice(const struct cfg_key *key, const char *value, void *field
 }
 _Static_assert(sizeof(enum cfg_events) == sizeof(unsigned) &&
                    sizeof(enum cfg_transport) == sizeof(unsigned) &&
-                   sizeof(enum cfg_write) == sizeof(unsigned),
+                   sizeof(enum cfg_write) == sizeof(unsigned) &&
+                   sizeof(enum cfg_cloud) == sizeof(unsigned) &&
+                   sizeof(enum cfg_sync) == sizeof(unsigned) &&
+                   sizeof(enum cfg_login) == sizeof(unsigned),
                "read_choice stores an unsigned");
 
 /* For settings that we do not use yet: nothing but what would be dangerous to let stand. */
@@ -236,6 +344,7 @@ int cfg_value_read(const struct cfg_key *key, const char *value, void *base, siz
     case CFG_DOMAINS:
     case CFG_HOSTS:
     case CFG_FILES:
+    case CFG_DIRECT:
     case CFG_ACCOUNTS:
     case CFG_GROUPS:
         return read_list(key, value, field, ret_at, e);

@@ -122,22 +122,18 @@ static void everything(void **state)
     assert_true(c->policy.allow_privileged);
 }
 
-/* The examples of the design are valid, those for later issues with a notice. */
+#define GUID "11111111-2222-3333-4444-aaaaaaaaaaaa"
+#define ENTRA "[entra]\ntenant = corp.example.com\nclient_id = " GUID "\n" /* 3 lines */
+#define OKTA "[okta]\nurl = https://example.okta.com\n"                    /* 2 lines */
+
+/* What is there for later issues is valid, with a notice. */
 static void later(void **state)
 {
     CLEANUP(cfg_freep)
     struct cfg *c = load(HEAD DCS "events = winrm            ; winrm | samba | jsonl | none\n"
-                                  "[entra]\ntenant = 0-0\nclient_id = x\ncertificate = /a\n"
-                                  "secret_file = /a\nmanaged_identity = yes\n"
-                                  "federated_token_file = /a\nlogin_url = https://a\n"
-                                  "graph_url = https://a\nloganalytics_url = https://a\n"
-                                  "imds_url = http://a\nsync = cloud-sync  ; or not\n"
-                                  "[okta]\nurl = https://a/@b\ntoken_file = /a\nkey_file = /a\n"
-                                  "[http]\nca_file = /a\nproxy = http://a:1\nno_proxy = a,\n  b\n"
                                   "[defender]\nurl = https://a\nlogin_url = https://a\nscope = a\n"
                                   "dcs = a\nfallback = yes\nscript = a\n[queue]\nengine = azure\n"
-                                  "[policy]\nbrake = 20 per 10m\n"
-                                  "[cordon]\ncloud_after = 5s\nhold_watch = 45m\n");
+                                  "[policy]\nbrake = 20 per 10m\n");
     struct text t = TEXT_INIT(65536);
     size_t lines = 0;
     struct err e;
@@ -146,9 +142,106 @@ static void later(void **state)
     assert_int_equal(cfg_notices(c, &t, &e), 0);
     for (size_t i = 0; i < t.len; i++)
         lines += t.s[i] == '\n';
-    assert_int_equal(lines, 27);
-    assert_non_null(strstr(t.s, "f:7:1: 'tenant' is known, but not used yet\n"));
+    assert_int_equal(lines, 8);
+    assert_non_null(strstr(t.s, "f:7:1: 'url' is known, but not used yet\n"));
     text_done(&t);
+}
+
+static void web_defaults(void **state)
+{
+    CLEANUP(cfg_freep) struct cfg *off = load(HEAD);
+    CLEANUP(cfg_freep)
+    struct cfg *c = load(HEAD ENTRA "secret_file = /s\n" OKTA "token_file = /t\n");
+
+    (void)state;
+    assert_false(off->entra.on);
+    assert_false(off->okta.on);
+    assert_int_equal(off->cloud_after_ms, 5000);
+    assert_int_equal(off->hold_watch_ms, 45 * 60 * 1000);
+    assert_null(off->http.ca_file);
+    assert_null(off->http.proxy);
+    assert_null(off->http.no_proxy);
+
+    assert_true(c->entra.on);
+    assert_int_equal(c->entra.credential, CFG_CREDENTIAL_SECRET);
+    assert_string_equal(c->entra.secret_file, "/s");
+    assert_null(c->entra.certificate);
+    assert_string_equal(c->entra.managed_identity, "no");
+    assert_int_equal(c->entra.cloud, CFG_CLOUD_GLOBAL);
+    assert_string_equal(c->entra.login_url, "https://login.microsoftonline.com");
+    assert_string_equal(c->entra.graph_url, "https://graph.microsoft.com");
+    assert_string_equal(c->entra.loganalytics_url, "https://api.loganalytics.io");
+    assert_string_equal(c->entra.imds_url, "http://169.254.169.254");
+    assert_int_equal(c->entra.sync, CFG_SYNC_NONE);
+    assert_null(c->entra.workspace);
+    assert_true(c->entra.hold);
+    assert_int_equal(c->entra.protected_groups.count, 0);
+    assert_true(c->okta.on);
+    assert_string_equal(c->okta.token_file, "/t");
+    assert_string_equal(c->okta.scope, "okta.users.manage okta.users.read okta.logs.read");
+    assert_false(c->okta.contain);
+    assert_int_equal(c->okta.login_attribute, CFG_LOGIN_UPN);
+}
+
+static void web_everything(void **state)
+{
+    CLEANUP(cfg_freep)
+    struct cfg *c =
+        load(HEAD "[Entra]\ntenant = 11111111-2222-3333-4444-AAAAAAAAAAAA\nclient_id = " GUID
+                  "\ncertificate = /c.pem\nmanaged_identity = no\ncloud = DoD\n"
+                  "graph_url = https://Graph.example.com:8443/x\n"
+                  "imds_url = http://127.0.0.1:40342\nsync = connect\n"
+                  "sync_server = SYNC1.corp.example.com\nworkspace = " GUID "\nhold = no\n"
+                  "protected_groups = Tier 0 Cloud, " GUID "\n"
+                  "[okta]\nurl = https://example.okta.com\nkey_file = /k\nclient_id = 0oaX\n"
+                  "key_id = k1\nscope = a.b c.d\ncontain = yes\nlogin_attribute = sam\n"
+                  "[http]\nca_file = /a\nproxy = http://[::1]:3128\nproxy_login_file = /p\n"
+                  "no_proxy = A.example.com, .b.example.com,\n  10.0.0.1, ::1\n"
+                  "[cordon]\ncloud_after = 0\nhold_watch = 2h\n");
+    CLEANUP(cfg_freep)
+    struct cfg *own = load(HEAD "[entra]\nmanaged_identity = Yes\ncloud = china\n");
+    CLEANUP(cfg_freep)
+    struct cfg *user = load(HEAD "[entra]\nmanaged_identity = " GUID "\ncloud = usgov\n");
+    CLEANUP(cfg_freep) struct cfg *federated = load(HEAD ENTRA "federated_token_file = /t\n");
+
+    (void)state;
+    assert_string_equal(c->entra.tenant, GUID);
+    assert_string_equal(c->entra.client_id, GUID);
+    assert_int_equal(c->entra.credential, CFG_CREDENTIAL_CERTIFICATE);
+    assert_string_equal(c->entra.login_url, "https://login.microsoftonline.us");
+    assert_string_equal(c->entra.graph_url, "https://Graph.example.com:8443/x");
+    assert_string_equal(c->entra.loganalytics_url, "https://api.loganalytics.us");
+    assert_string_equal(c->entra.imds_url, "http://127.0.0.1:40342");
+    assert_int_equal(c->entra.sync, CFG_SYNC_CONNECT);
+    assert_string_equal(c->entra.sync_server, "sync1.corp.example.com");
+    assert_string_equal(c->entra.workspace, GUID);
+    assert_false(c->entra.hold);
+    assert_int_equal(c->entra.protected_groups.count, 2);
+    assert_string_equal(c->entra.protected_groups.items[0], "Tier 0 Cloud");
+    assert_string_equal(c->okta.key_file, "/k");
+    assert_null(c->okta.token_file);
+    assert_string_equal(c->okta.client_id, "0oaX");
+    assert_string_equal(c->okta.key_id, "k1");
+    assert_string_equal(c->okta.scope, "a.b c.d");
+    assert_true(c->okta.contain);
+    assert_int_equal(c->okta.login_attribute, CFG_LOGIN_SAM);
+    assert_string_equal(c->http.ca_file, "/a");
+    assert_string_equal(c->http.proxy, "http://[::1]:3128");
+    assert_string_equal(c->http.proxy_login_file, "/p");
+    assert_string_equal(c->http.no_proxy, "a.example.com,.b.example.com,10.0.0.1,::1");
+    assert_int_equal(c->cloud_after_ms, 0);
+    assert_int_equal(c->hold_watch_ms, 7200000);
+
+    assert_int_equal(own->entra.credential, CFG_CREDENTIAL_MANAGED);
+    assert_string_equal(own->entra.managed_identity, "yes");
+    assert_null(own->entra.client_id);
+    assert_null(own->entra.tenant);
+    assert_string_equal(own->entra.login_url, "https://login.partner.microsoftonline.cn");
+    assert_string_equal(own->entra.graph_url, "https://microsoftgraph.chinacloudapi.cn");
+    assert_string_equal(own->entra.loganalytics_url, "https://api.loganalytics.azure.cn");
+    assert_string_equal(user->entra.client_id, GUID);
+    assert_string_equal(user->entra.graph_url, "https://graph.microsoft.us");
+    assert_int_equal(federated->entra.credential, CFG_CREDENTIAL_FEDERATED);
 }
 
 static void notices(void **state)
@@ -156,6 +249,10 @@ static void notices(void **state)
     CLEANUP(cfg_freep)
     struct cfg *c = load(HEAD DCS "events = none\nevents_file = /a\nca_file = /b\nprincipal = x\n"
                                   "write_limit = 3\n");
+    CLEANUP(cfg_freep)
+    struct cfg *web = load(HEAD ENTRA "managed_identity = yes\nsync_server = a\n" OKTA
+                                      "key_id = a\ntoken_file = /t\n"
+                                      "[http]\nno_proxy = a\nproxy_login_file = /p\n");
     CLEANUP(cfg_freep) struct cfg *quiet = load(HEAD "events = jsonl\nevents_file = /a\n");
     struct text t = TEXT_INIT(65536);
     struct err e;
@@ -167,6 +264,14 @@ static void notices(void **state)
                         "f:7:1: 'ca_file' is not used: transport is not ldaps\n"
                         "f:8:1: 'principal' is not used: there is no keytab\n"
                         "f:9:1: 'write_limit' is not used: it is for write = all without dcs\n");
+    text_clear(&t);
+    assert_int_equal(cfg_notices(web, &t, &e), 0);
+    assert_string_equal(t.s, "f:8:1: 'sync_server' is not used: sync is not connect\n"
+                             "f:6:1: 'client_id' is not used: managed_identity says which "
+                             "identity\n"
+                             "f:11:1: 'key_id' is not used: it is for key_file\n"
+                             "f:14:1: 'no_proxy' is not used: there is no proxy\n"
+                             "f:15:1: 'proxy_login_file' is not used: there is no proxy\n");
     text_clear(&t);
     assert_int_equal(cfg_notices(quiet, &t, &e), 0);
     assert_int_equal(t.len, 0);
@@ -195,8 +300,75 @@ static void errors(void **state)
         {"[cordon]\nkeytab = /a\n",
          "f:2:1: unknown key 'keytab' in [cordon]: it belongs in [domain/NAME]\n"},
         {"[entra]\nsecret = hunter2\n", "f:2:1: unknown key 'secret' in [entra]"},
-        {HEAD "[okta]\nurl = https://me:hunter2@x\n",
+        {HEAD "[okta]\nurl = https://me:hunter2@x\ntoken_file = /t\n",
          "f:5:7: url: no name or password in a URL: secrets are never values\n"},
+        {HEAD "[http]\nproxy = http://me:hunter2@x:1\n",
+         "f:5:9: proxy: no name or password in a proxy's URL: a file that holds them is named "
+         "instead\n"},
+        /* [entra] */
+        {HEAD ENTRA, "f:4:1: [entra] needs one way to prove who cordon is, and has none: give one "
+                     "of certificate, secret_file, managed_identity or federated_token_file\n"},
+        {HEAD ENTRA "managed_identity = no\n", "f:4:1: [entra] needs one way"},
+        {HEAD ENTRA "certificate = /a\nsecret_file = /b\n",
+         "f:8:15: [entra] needs one way to prove who cordon is, and has several: give one of "
+         "certificate, secret_file, managed_identity or federated_token_file\n"},
+        {HEAD ENTRA "certificate = /a\nmanaged_identity = yes\n", "*and has several"},
+        {HEAD ENTRA "secret_file = a\n", "f:7:15: secret_file: 'a' is no absolute path"},
+        {HEAD ENTRA "managed_identity = maybe\n",
+         "f:7:20: managed_identity: 'maybe' is none of: yes no, nor a GUID\n"},
+        {HEAD "[entra]\nclient_id = " GUID "\nsecret_file = /a\n",
+         "f:4:1: 'tenant' is missing in [entra]: which tenant to work in\n"},
+        {HEAD "[entra]\ntenant = a.b\nsecret_file = /a\n",
+         "f:4:1: 'client_id' is missing in [entra]: which application cordon is\n"},
+        {HEAD "[entra]\ntenant = common\nclient_id = " GUID "\nsecret_file = /a\n",
+         "f:5:10: tenant: 'common' is no tenant of its own: name yours\n"},
+        {HEAD "[entra]\ntenant = Organizations\nclient_id = " GUID "\nsecret_file = /a\n",
+         "*is no tenant of its own"},
+        {HEAD "[entra]\ntenant = contoso\nclient_id = " GUID "\nsecret_file = /a\n",
+         "f:5:10: tenant: 'contoso' is neither a GUID nor a domain name\n"},
+        {HEAD "[entra]\ntenant = a.b/c\nclient_id = " GUID "\nsecret_file = /a\n", "*is neither"},
+        {HEAD "[entra]\ntenant = a.b\nclient_id = x\nsecret_file = /a\n",
+         "f:6:13: client_id: 'x' is no GUID like"},
+        {HEAD "[entra]\ntenant = a.b\nclient_id = 1" GUID "\nsecret_file = /a\n", "*is no GUID"},
+        {HEAD "[entra]\ntenant = a.b\nclient_id = 11111111-2222-3333-44444aaaaaaaaaaaa\n"
+              "secret_file = /a\n",
+         "*is no GUID"},
+        {HEAD ENTRA "secret_file = /a\nsync = connect\n",
+         "f:4:1: 'sync_server' is missing in [entra]: sync = connect needs it\n"},
+        {HEAD ENTRA "secret_file = /a\nsync = entra\n", "*is none of: none cloud-sync connect"},
+        {HEAD ENTRA "secret_file = /a\ncloud = de\n", "*is none of: global usgov dod china"},
+        {HEAD ENTRA "secret_file = /a\ngraph_url = http://graph.microsoft.com\n",
+         "f:8:13: graph_url: 'http://graph.microsoft.com': only https:// is used\n"},
+        {HEAD ENTRA "secret_file = /a\ngraph_url = http://127.0.0.1\n", "*only https:// is used"},
+        {HEAD ENTRA "secret_file = /a\ngraph_url = https://169.254.169.254\n", "*link-local"},
+        {HEAD ENTRA "secret_file = /a\nlogin_url = https://a/\n", "*without the '/' at its end"},
+        {HEAD ENTRA "secret_file = /a\nlogin_url = https://a?b\n", "*no '?' here"},
+        {HEAD ENTRA "secret_file = /a\nlogin_url = \"https://a#b\"\n", "*a fragment"},
+        {HEAD ENTRA "secret_file = /a\nlogin_url = login.microsoftonline.com\n",
+         "*does not begin with https://"},
+        {HEAD ENTRA "secret_file = /a\nimds_url = http://10.0.0.1\n",
+         "*only https:// is used, but for 169.254.169.254 and loopback"},
+        {HEAD ENTRA "secret_file = /a\nprotected_groups = adm-*\n", "*only groups stand here"},
+        {HEAD ENTRA "secret_file = /a\nworkspace = main\n", "*is no GUID"},
+        /* [okta], [http], the times */
+        {HEAD OKTA, "f:4:1: [okta] needs one way to prove who cordon is, and has none"},
+        {HEAD OKTA "token_file = /a\nkey_file = /b\n", "f:6:14: [okta] needs one way to prove who "
+                                                       "cordon is, and has two"},
+        {HEAD "[okta]\ntoken_file = /a\n", "f:4:1: 'url' is missing in [okta]"},
+        {HEAD OKTA "key_file = /b\nkey_id = k\n", "f:4:1: 'client_id' is missing in [okta]"},
+        {HEAD OKTA "key_file = /b\nclient_id = k\n", "f:4:1: 'key_id' is missing in [okta]"},
+        {HEAD OKTA "token_file = /b\nscope = \"a  b\"\n", "*parted by single spaces"},
+        {HEAD OKTA "token_file = /b\nlogin_attribute = cn\n", "*is none of: upn mail sam"},
+        {HEAD "[http]\nproxy = proxy.example.com:3128\n", "*a proxy is written http://host:port"},
+        {HEAD "[http]\nproxy = http://proxy.example.com\n", "*a proxy is written"},
+        {HEAD "[http]\nproxy = http://[::1]\n", "*a proxy is written"},
+        {HEAD "[http]\nproxy = https://proxy.example.com:1\n", "*a proxy is written"},
+        {HEAD "[http]\nproxy = http://proxy.example.com:1/\n", "*a proxy is written"},
+        {HEAD "[http]\nproxy = socks5://proxy.example.com:1\n", "*a proxy is written"},
+        {HEAD "[http]\nno_proxy = *\n", "f:5:12: no_proxy: '*' is no host name"},
+        {HEAD "[http]\nno_proxy = a, 10.0.0.0/8\n", "*'10.0.0.0/8' is no host name"},
+        {HEAD "[cordon]\ncloud_after = 11m\n", "*out of range: 0s to 10m"},
+        {HEAD "[cordon]\nhold_watch = 25h\n", "*out of range: 0s to 24h"},
         /* the domains and their sections */
         {"", "f:1:1: 'domains' is missing in [cordon]"},
         {"[cordon]\ndomains = a.b\n", "f:2:11: domain 'a.b' has no section [domain/a.b]\n"},
@@ -444,6 +616,46 @@ static void keytabs(void **state)
     assert_string_equal(e.msg, want);
 }
 
+/* The same for what cordon proves itself with in the cloud. */
+static void web_files(void **state)
+{
+    static const struct {
+        const char *conf, *want;
+        mode_t mode;
+    } rows[] = {
+        {HEAD ENTRA "certificate = %s\n", "certificate: '%s' is open to others (mode 0640)", 0640},
+        {HEAD ENTRA "secret_file = %s\n", "secret_file: '%s' is open to others (mode 0604)", 0604},
+        {HEAD ENTRA "federated_token_file = %s\n", "federated_token_file: '%s' is open", 0640},
+        {HEAD OKTA "token_file = %s\n", "token_file: '%s' is open to others", 0640},
+        {HEAD OKTA "key_file = %s\nclient_id = a\nkey_id = b\n", "key_file: '%s' is open", 0640},
+        {HEAD "[http]\nproxy_login_file = %s\n", "proxy_login_file: '%s' is open", 0640},
+        {HEAD "[http]\nca_file = %s\n", "ca_file: '%s' may be changed by others", 0664},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CLEANUP(cfg_freep) struct cfg *good = NULL, *absent = NULL;
+        struct cfg *c = NULL;
+        struct text conf = TEXT_INIT(4096), want = TEXT_INIT(4096);
+        const char *split = strstr(rows[i].conf, "%s"), *name = strstr(rows[i].want, "%s");
+        struct err e = ERR_NONE;
+
+        text_addf(&conf, "%.*s%s%s", (int)(split - rows[i].conf), rows[i].conf, at("k"), split + 2);
+        text_addf(&want, "%.*s%s%s", (int)(name - rows[i].want), rows[i].want, at("k"), name + 2);
+        put("c", conf.s);
+        (void)remove(at("k"));
+        assert_int_equal(cfg_load(at("c"), &absent, NULL, &e), 0);
+        put("k", "secret");
+        assert_int_equal(cfg_load(at("c"), &good, NULL, &e), 0);
+        assert_int_equal(chmod(at("k"), rows[i].mode), 0);
+        assert_int_equal(cfg_load(at("c"), &c, NULL, &e), -1);
+        if (strstr(e.msg, want.s) == NULL)
+            fail_msg("#%zu: got %s, want %s", i, e.msg, want.s);
+        text_done(&conf);
+        text_done(&want);
+    }
+}
+
 /* --- what is made from the table --------------------------------------------------------- */
 
 /* Each setting has all that the man page promises, and a default that its own range accepts. */
@@ -525,7 +737,7 @@ static void shown(void **state)
     CLEANUP(cfg_freep)
     struct cfg *c = load(HEAD "keytab = \"/a ;b\"\n[policy]\n"
                               "never_disable = CN=Doe\\, Jane,DC=x, alice, \"CN=A;#,DC=y\"\n"
-                              "[entra]\ntenant = x\n");
+                              "[entra]\ntenant = x.y\nmanaged_identity = yes\n");
     CLEANUP(cfg_freep) struct cfg *again = NULL;
     CLEANUP(json_freep) struct cJSON *j = NULL;
     const struct cJSON *s, *found = NULL;
@@ -539,10 +751,12 @@ static void shown(void **state)
     assert_non_null(strstr(t.s, "keytab = \"/a ;b\"  # f:4\n"));
     assert_non_null(strstr(t.s, "never_disable = \"CN=Doe\\, Jane,DC=x\", alice, "
                                 "\"CN=A;#,DC=y\"  # f:6\n"));
-    assert_non_null(strstr(t.s, "[entra]\ntenant = x  # f:8\n"));
+    assert_non_null(strstr(t.s, "[entra]\ntenant = x.y  # f:8\n"));
     assert_int_equal(cfg_load_bytes("g", t.s, t.len, &again, NULL, &e), 0);
     assert_int_equal(again->policy.never_disable.count, 3);
     assert_string_equal(again->domains[0].keytab, "/a ;b");
+    assert_true(again->entra.on);
+    assert_false(again->okta.on); /* not made to be there by being shown */
 
     text_clear(&t);
     assert_int_equal(cfg_show(c, true, &t, &e), 0);
@@ -563,8 +777,10 @@ static void shown(void **state)
 /* M2 */
 static void memory(void **state)
 {
-    static const char s[] = HEAD DCS "base = OU=x,DC=corp,DC=example,DC=com\nevents = jsonl\n"
-                                     "events_file = /a\n[policy]\nnever_disable = CN=a,DC=b, c\n";
+    static const char s[] =
+        HEAD DCS "base = OU=x,DC=corp,DC=example,DC=com\nevents = jsonl\n"
+                 "events_file = /a\n[policy]\nnever_disable = CN=a,DC=b, c\n" OKTA
+                 "token_file = /t\n[entra]\nmanaged_identity = " GUID "\n[http]\nno_proxy = a, b\n";
 
     (void)state;
     for (long n = 0; alloc_sweep(n); n++) {
@@ -599,12 +815,15 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(everything),
         cmocka_unit_test(later),
+        cmocka_unit_test(web_defaults),
+        cmocka_unit_test(web_everything),
         cmocka_unit_test(notices),
         cmocka_unit_test(errors),
         cmocka_unit_test(all_errors),
         FILES(drop_ins),
         FILES(untrusted),
         FILES(keytabs),
+        FILES(web_files),
         cmocka_unit_test(table),
         cmocka_unit_test(sample),
         cmocka_unit_test(manual),

@@ -1,0 +1,201 @@
+/* config/check.c -- what holds between settings; domains and their DCs. See load.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "config/keys.h"
+#include "config/list.h"
+#include "config/load.h"
+#include "config/sources.h"
+
+struct ini_place cfg_place(const struct cfg *c, const char *name, const char *domain,
+                           const char *key)
+{
+    const struct ini_entry *en = NULL;
+
+    if (key != NULL)
+        en = cfg_source_find(c, cfg_key_find(name, key), domain);
+    if (en != NULL)
+        return en->value_at;
+    for (size_t f = 0; f < c->sources->file_count; f++) {
+        const struct ini *ini = c->sources->files[f];
+
+        for (size_t i = 0; i < ini->section_count; i++) {
+            const char *s = ini->sections[i].name;
+
+            if (domain != NULL ? strncasecmp(s, "domain/", 7) == 0 && text_eq_nocase(s + 7, domain)
+                               : text_eq_nocase(s, name))
+                return ini->sections[i].at;
+        }
+    }
+    return (struct ini_place){c->sources->files[0]->file, 1, 1};
+}
+
+static struct ini_place domain_place(const struct cfg *c, const struct cfg_domain *d,
+                                     const char *key)
+{
+    return cfg_place(c, "domain", d->name, key);
+}
+
+static bool list_has(const struct cfg_list *l, const char *s)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        if (text_eq_nocase(l->items[i], s))
+            return true;
+    }
+    return false;
+}
+
+static int by_name(const void *va, const void *vb, void *names)
+{
+    const struct cfg_domain *a = va, *b = vb;
+    const struct cfg_list *l = names;
+
+    for (size_t i = 0; i < l->count; i++) {
+        if (strcmp(l->items[i], a->name) == 0)
+            return strcmp(a->name, b->name) == 0 ? 0 : -1;
+        if (strcmp(l->items[i], b->name) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* The list of domains and the sections name the same. */
+static void check_domains(struct load *l)
+{
+    struct cfg *c = l->c;
+    const struct ini_entry *en = cfg_source_find(c, cfg_key_find("cordon", "domains"), NULL);
+    struct ini_place top = {c->sources->files[0]->file, 1, 1};
+
+    if (en == NULL) {
+        (void)COMPLAIN(l, &top, "'domains' is missing in [cordon]: it names the domains to serve");
+        return;
+    }
+    if (c->domain_names.count == 0) /* it was wrong, and that has been said */
+        return;
+    for (size_t i = 0; i < c->domain_names.count; i++) {
+        const char *name = c->domain_names.items[i];
+        bool found = false;
+
+        for (size_t k = 0; k < c->domain_count; k++)
+            found = found || strcmp(c->domains[k].name, name) == 0;
+        if (!found)
+            (void)COMPLAIN(l, &en->value_at, "domain '%s' has no section [domain/%s]", name, name);
+    }
+    for (size_t k = 0; k < c->domain_count; k++) {
+        struct ini_place at = domain_place(c, &c->domains[k], NULL);
+
+        if (!list_has(&c->domain_names, c->domains[k].name))
+            (void)COMPLAIN(l, &at, "[domain/%s] is not used: add it to 'domains' in [cordon]",
+                           c->domains[k].name);
+    }
+    if (!l->failed)
+        qsort_r(c->domains, c->domain_count, sizeof(*c->domains), by_name, &c->domain_names);
+}
+
+/* K2: a DC is in the domain by its name. */
+static bool host_in(const char *host, const char *domain)
+{
+    size_t n = strlen(host), m = strlen(domain);
+
+    return n > m + 1 && host[n - m - 1] == '.' && strcmp(host + n - m, domain) == 0;
+}
+
+static void check_dcs(struct load *l, const struct cfg_domain *d)
+{
+    for (size_t i = 0; i < d->dcs.count; i++) {
+        struct ini_place at = domain_place(l->c, d, "dcs");
+
+        if (!host_in(d->dcs.items[i], d->name))
+            (void)COMPLAIN(l, &at,
+                           "dcs: '%s' is not in the domain: write its full name, which "
+                           "ends in .%s",
+                           d->dcs.items[i], d->name);
+    }
+}
+
+static void check_events(struct load *l, const struct cfg_domain *d)
+{
+    bool follows = d->events == CFG_EVENTS_SAMBA || d->events == CFG_EVENTS_JSONL;
+    struct ini_place at = domain_place(l->c, d, "events");
+
+    if (follows && cfg_source_find(l->c, cfg_key_find("domain", "events_file"), d->name) == NULL)
+        (void)COMPLAIN(l, &at, "events = %s needs events_file: which file to follow",
+                       d->events == CFG_EVENTS_SAMBA ? "samba" : "jsonl");
+    at = domain_place(l->c, d, "events_file");
+    for (size_t i = 0; i < d->events_file.count; i++) {
+        const char *s = d->events_file.items[i];
+        size_t n = s[0] == '/' ? 0 : strcspn(s, ":");
+        char host[256];
+
+        if (n == 0) {
+            if (d->events == CFG_EVENTS_SAMBA && d->dcs.count > 1)
+                (void)COMPLAIN(l, &at,
+                               "events_file: with several DCs say which one the file is "
+                               "from: %s:%s",
+                               d->dcs.items[0], s);
+            continue;
+        }
+        (void)snprintf(host, sizeof(host), "%.*s", (int)n, s);
+        if (d->dcs.count > 0 ? !list_has(&d->dcs, host) : !host_in(host, d->name))
+            (void)COMPLAIN(l, &at, "events_file: '%s' is not %s", host,
+                           d->dcs.count > 0 ? "one of dcs" : "in the domain");
+    }
+}
+
+static void check_base(struct load *l, const struct cfg_domain *d)
+{
+    CLEANUP(cleanup_charp) char *domain = NULL;
+    struct ini_place at = domain_place(l->c, d, "base");
+
+    if (d->base == NULL)
+        return;
+    domain = cfg_dn_domain(d->base);
+    if (domain == NULL)
+        (void)cfg_load_no_memory(l);
+    else if (strcmp(domain, d->name) != 0)
+        (void)COMPLAIN(l, &at, "base: it is not in this domain: its DC= parts do not say %s",
+                       d->name);
+}
+
+void cfg_check_file(struct load *l, const char *section, const char *domain, const char *key,
+                    const char *path, int how)
+{
+    struct ini_place at = cfg_place(l->c, section, domain, key);
+    struct err mine = ERR_NONE;
+
+    if (path == NULL || l->no_files || file_check_trusted(path, how, &mine) == 0)
+        return;
+    /* Not there, or not for us to read: that is for whoever needs it. */
+    if (mine.code != ERR_NOTFOUND && mine.code != ERR_DENIED)
+        (void)COMPLAIN(l, &at, "%s: %s", key, mine.msg);
+}
+
+void cfg_check_all(struct load *l)
+{
+    struct cfg *c = l->c;
+
+    check_domains(l);
+    for (size_t i = 0; i < c->domain_count && !cfg_load_hopeless(l); i++) {
+        struct cfg_domain *d = &c->domains[i];
+
+        check_dcs(l, d);
+        check_events(l, d);
+        check_base(l, d);
+        cfg_check_file(l, "domain", d->name, "keytab", d->keytab, FILE_SECRET);
+        cfg_check_file(l, "domain", d->name, "ca_file", d->ca_file, FILE_PUBLIC);
+        if (d->realm == NULL) {
+            d->realm = strdup(d->name);
+            if (d->realm == NULL)
+                (void)cfg_load_no_memory(l);
+            for (char *s = d->realm; s != NULL && *s != '\0'; s++) {
+                if (*s >= 'a' && *s <= 'z')
+                    *s = (char)(*s - 'a' + 'A');
+            }
+        }
+    }
+    if (!cfg_load_hopeless(l))
+        cfg_check_web(l);
+}

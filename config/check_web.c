@@ -1,0 +1,173 @@
+/* config/check_web.c -- what holds between the settings for the cloud and the web. See load.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "config/keys.h"
+#include "config/load.h"
+#include "config/sources.h"
+
+static bool section_given(const struct cfg *c, const char *name)
+{
+    for (size_t f = 0; f < c->sources->file_count; f++) {
+        const struct ini *ini = c->sources->files[f];
+
+        for (size_t i = 0; i < ini->section_count; i++) {
+            if (text_eq_nocase(ini->sections[i].name, name))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* A cloud has no default but by `cloud`: what the file does not say is filled in. */
+static void fill_url(struct load *l, char **url, const char *by_cloud)
+{
+    if (*url == NULL && (*url = strdup(by_cloud)) == NULL)
+        (void)cfg_load_no_memory(l);
+}
+
+static void fill_urls(struct load *l, struct cfg_entra *n)
+{
+    static const struct {
+        const char *login, *graph, *loganalytics;
+    } clouds[] = {
+        [CFG_CLOUD_GLOBAL] = {"https://login.microsoftonline.com", "https://graph.microsoft.com",
+                              "https://api.loganalytics.io"},
+        [CFG_CLOUD_USGOV] = {"https://login.microsoftonline.us", "https://graph.microsoft.us",
+                             "https://api.loganalytics.us"},
+        [CFG_CLOUD_DOD] = {"https://login.microsoftonline.us", "https://dod-graph.microsoft.us",
+                           "https://api.loganalytics.us"},
+        [CFG_CLOUD_CHINA] = {"https://login.partner.microsoftonline.cn",
+                             "https://microsoftgraph.chinacloudapi.cn",
+                             "https://api.loganalytics.azure.cn"},
+    };
+
+    fill_url(l, &n->login_url, clouds[n->cloud].login);
+    fill_url(l, &n->graph_url, clouds[n->cloud].graph);
+    fill_url(l, &n->loganalytics_url, clouds[n->cloud].loganalytics);
+}
+
+/* A setting that its section cannot do without. One that was given and wrong has had its line. */
+static void check_given(struct load *l, const char *section, const char *key, const char *value,
+                        const char *why)
+{
+    struct ini_place at = cfg_place(l->c, section, NULL, NULL);
+
+    if (value == NULL && cfg_source_find(l->c, cfg_key_find(section, key), NULL) == NULL)
+        (void)COMPLAIN(l, &at, "'%s' is missing in [%s]%s", key, section, why);
+}
+
+/* How many of these keys the files give, and the last of them. managed_identity = no is none. */
+static size_t count_given(const struct cfg *c, const char *section, const char *const *keys,
+                          size_t n, const char **ret_last, size_t *ret_which)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct ini_entry *en = cfg_source_find(c, cfg_key_find(section, keys[i]), NULL);
+
+        if (en == NULL || (strcmp(keys[i], "managed_identity") == 0 &&
+                           (text_eq_nocase(en->value, "no") || strcmp(en->value, "\"no\"") == 0)))
+            continue;
+        count++;
+        *ret_last = keys[i];
+        *ret_which = i;
+    }
+    return count;
+}
+
+static void check_entra(struct load *l)
+{
+    static const char *const ways[] = {
+        [CFG_CREDENTIAL_CERTIFICATE] = "certificate",
+        [CFG_CREDENTIAL_SECRET] = "secret_file",
+        [CFG_CREDENTIAL_MANAGED] = "managed_identity",
+        [CFG_CREDENTIAL_FEDERATED] = "federated_token_file",
+    };
+    struct cfg_entra *n = &l->c->entra;
+    const char *last = NULL;
+    size_t which = 0, count;
+    struct ini_place at;
+
+    n->on = section_given(l->c, "entra");
+    if (!n->on)
+        return;
+    count = count_given(l->c, "entra", ways, ARRAY_LEN(ways), &last, &which);
+    at = cfg_place(l->c, "entra", NULL, last);
+    if (count != 1)
+        (void)COMPLAIN(l, &at,
+                       "[entra] needs one way to prove who cordon is, %s: give one of certificate, "
+                       "secret_file, managed_identity or federated_token_file",
+                       count == 0 ? "and has none" : "and has several");
+    n->credential = (enum cfg_credential)which;
+    if (count == 0 || n->credential != CFG_CREDENTIAL_MANAGED) {
+        check_given(l, "entra", "tenant", n->tenant, ": which tenant to work in");
+        check_given(l, "entra", "client_id", n->client_id, ": which application cordon is");
+    } else if (strlen(n->managed_identity) == 36) {
+        free(n->client_id);
+        n->client_id = strdup(n->managed_identity);
+        if (n->client_id == NULL)
+            (void)cfg_load_no_memory(l);
+    }
+    if (n->sync == CFG_SYNC_CONNECT)
+        check_given(l, "entra", "sync_server", n->sync_server, ": sync = connect needs it");
+    fill_urls(l, n);
+    cfg_check_file(l, "entra", NULL, "certificate", n->certificate, FILE_SECRET);
+    cfg_check_file(l, "entra", NULL, "secret_file", n->secret_file, FILE_SECRET);
+    cfg_check_file(l, "entra", NULL, "federated_token_file", n->federated_token_file, FILE_SECRET);
+}
+
+static void check_okta(struct load *l)
+{
+    static const char *const ways[] = {"key_file", "token_file"};
+    struct cfg_okta *o = &l->c->okta;
+    const char *last = NULL;
+    size_t which, count;
+    struct ini_place at;
+
+    o->on = section_given(l->c, "okta");
+    if (!o->on)
+        return;
+    check_given(l, "okta", "url", o->url, ": which organisation to work in");
+    count = count_given(l->c, "okta", ways, ARRAY_LEN(ways), &last, &which);
+    at = cfg_place(l->c, "okta", NULL, last);
+    if (count != 1)
+        (void)COMPLAIN(l, &at,
+                       "[okta] needs one way to prove who cordon is, %s: give key_file (with "
+                       "client_id and key_id) or token_file",
+                       count == 0 ? "and has none" : "and has two");
+    if (count == 1 && which == 0) {
+        check_given(l, "okta", "client_id", o->client_id, ": key_file needs it");
+        check_given(l, "okta", "key_id", o->key_id, ": key_file needs it");
+    }
+    cfg_check_file(l, "okta", NULL, "key_file", o->key_file, FILE_SECRET);
+    cfg_check_file(l, "okta", NULL, "token_file", o->token_file, FILE_SECRET);
+}
+
+static void check_http(struct load *l)
+{
+    struct cfg_http *h = &l->c->http;
+    struct text t = TEXT_INIT(INI_FILE_MAX);
+
+    cfg_check_file(l, "http", NULL, "ca_file", h->ca_file, FILE_PUBLIC);
+    cfg_check_file(l, "http", NULL, "proxy_login_file", h->proxy_login_file, FILE_SECRET);
+    if (h->no_proxy_list.count == 0)
+        return;
+    for (size_t i = 0; i < h->no_proxy_list.count; i++)
+        text_addf(&t, "%s%s", i > 0 ? "," : "", h->no_proxy_list.items[i]);
+    h->no_proxy = text_take(&t);
+    if (h->no_proxy == NULL)
+        (void)cfg_load_no_memory(l);
+    text_done(&t);
+}
+
+void cfg_check_web(struct load *l)
+{
+    check_entra(l);
+    if (!cfg_load_hopeless(l))
+        check_okta(l);
+    if (!cfg_load_hopeless(l))
+        check_http(l);
+}
