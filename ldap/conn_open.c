@@ -14,29 +14,19 @@
 #include <gssapi/gssapi_krb5.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openldap.h> /* ldap_init_fd */
-#include <poll.h>
 #include <sasl/sasl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "ldap/dial.h"
 #include "ldap/result.h"
 
 #define MAX_INCOMING (4 * 1024 * 1024) /* one LDAP message */
-
-static int64_t now_ms(void)
-{
-    struct timespec ts;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 void conn_opening_free(struct opening *o)
 {
@@ -52,49 +42,10 @@ void conn_opening_free(struct opening *o)
     free(o);
 }
 
-/* Connect to one address within the time left. */
-static int connect_one(const struct addrinfo *ai, int64_t deadline, int *ret_fd, struct err *e)
-{
-    CLEANUP(cleanup_fdp)
-    int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct pollfd p;
-    int64_t left;
-    int failed = 0, one = 1, idle = 60, user_ms = 20000;
-    socklen_t len = sizeof(failed);
-
-    if (fd < 0)
-        return err_sys(e, ERR_UNSENT, errno, "socket");
-    if (connect(fd, ai->ai_addr, ai->ai_addrlen) < 0) {
-        if (errno != EINPROGRESS)
-            return err_sys(e, ERR_UNSENT, errno, "connect");
-        p = (struct pollfd){.fd = fd, .events = POLLOUT};
-        for (;;) {
-            left = deadline - now_ms();
-            if (left <= 0)
-                return err_set(e, ERR_UNSENT, ETIMEDOUT, "connect: no answer in time");
-            int n = poll(&p, 1, (int)left);
-
-            if (n > 0)
-                break;
-            if (n < 0 && errno != EINTR)
-                return err_sys(e, ERR_UNSENT, errno, "poll");
-        }
-        if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &len) < 0 || failed != 0)
-            return err_sys(e, ERR_UNSENT, failed != 0 ? failed : errno, "connect");
-    }
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_ms, sizeof(user_ms));
-    *ret_fd = fd;
-    fd = -1;
-    return 0;
-}
-
 static int connect_host(struct opening *o, struct err *e)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *all = NULL;
-    int64_t deadline = now_ms() + (int64_t)o->connect_ms;
+    int64_t deadline = ad_dial_now() + (int64_t)o->connect_ms;
     char port[8];
     int rc;
 
@@ -103,9 +54,7 @@ static int connect_host(struct opening *o, struct err *e)
     if (rc != 0)
         return err_set(e, ERR_UNSENT, rc, "look up '%s': %s", o->host,
                        rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
-    rc = err_set(e, ERR_UNSENT, 0, "'%s' has no address", o->host);
-    for (struct addrinfo *ai = all; ai != NULL && rc < 0; ai = ai->ai_next)
-        rc = connect_one(ai, deadline, &o->fd, e);
+    rc = ad_dial(all, deadline, &o->fd, e);
     freeaddrinfo(all);
     return rc;
 }
@@ -192,7 +141,7 @@ static int interact(LDAP *ld, unsigned flags, void *defaults, void *in)
 
 static int sasl_bind(struct opening *o, struct err *e)
 {
-    int64_t deadline = now_ms() + (int64_t)o->bind_ms;
+    int64_t deadline = ad_dial_now() + (int64_t)o->bind_ms;
     LDAPMessage *answer = NULL;
     const char *mech = NULL;
     sasl_ssf_t ssf = 0;
@@ -213,7 +162,7 @@ static int sasl_bind(struct opening *o, struct err *e)
         answer = NULL;
         if (rc != LDAP_SASL_BIND_IN_PROGRESS)
             break;
-        left = deadline - now_ms();
+        left = deadline - ad_dial_now();
         if (left <= 0)
             left = 0;
         tv = (struct timeval){.tv_sec = left / 1000, .tv_usec = (left % 1000) * 1000};
