@@ -1,8 +1,8 @@
 /* ldap/conn_open.c -- one connection made: straight-line C in a job on the pool.
  *
  *   conn_open_work   the job
- *   connect_host     resolve, connect
- *   set_options      ours, not the host's
+ *   ad_dial_host     resolve, connect
+ *   ad_options_set   ours, not the host's
  *   sasl_bind        GSSAPI; then read back what was got
  *
  * Until the job is done nobody else touches its struct opening or the handle in it.
@@ -12,7 +12,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <gssapi/gssapi_krb5.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <openldap.h> /* ldap_init_fd */
 #include <sasl/sasl.h>
@@ -24,9 +23,8 @@
 
 #include "base/cleanup.h"
 #include "ldap/dial.h"
+#include "ldap/options.h"
 #include "ldap/result.h"
-
-#define MAX_INCOMING (4 * 1024 * 1024) /* one LDAP message */
 
 void conn_opening_free(struct opening *o)
 {
@@ -40,23 +38,6 @@ void conn_opening_free(struct opening *o)
     free(o->ca_file);
     free(o->ccache);
     free(o);
-}
-
-static int connect_host(struct opening *o, struct err *e)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *all = NULL;
-    int64_t deadline = ad_dial_now() + (int64_t)o->connect_ms;
-    char port[8];
-    int rc;
-
-    (void)snprintf(port, sizeof(port), "%u", o->port);
-    rc = getaddrinfo(o->host, port, &hints, &all);
-    if (rc != 0)
-        return err_set(e, ERR_UNSENT, rc, "look up '%s': %s", o->host,
-                       rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
-    rc = ad_dial(all, deadline, &o->fd, e);
-    freeaddrinfo(all);
-    return rc;
 }
 
 /* Our end as Samba writes it: "ipv4:10.77.0.100:49008". */
@@ -79,51 +60,6 @@ static void note_local(struct opening *o)
         if (inet_ntop(AF_INET6, &in6->sin6_addr, ip, sizeof(ip)) != NULL)
             (void)snprintf(o->local, sizeof(o->local), "ipv6:%s:%u", ip, ntohs(in6->sin6_port));
     }
-}
-
-/* L1, L4: each option is set, and those that security hangs on are read back. */
-static int set_options(struct opening *o, struct err *e)
-{
-    LDAP *ld = o->ld;
-    int version = LDAP_VERSION3, never = LDAP_DEREF_NEVER, demand = LDAP_OPT_X_TLS_DEMAND;
-    int tls12 = LDAP_OPT_X_TLS_PROTOCOL_TLS1_2, endpoint = LDAP_OPT_X_SASL_CBINDING_TLS_ENDPOINT;
-    int got = 0, zero = 0;
-    struct timeval net = {.tv_sec = (time_t)((o->bind_ms + 999) / 1000)};
-    ber_len_t max_incoming = MAX_INCOMING;
-    Sockbuf *sb = NULL;
-    void *nocanon = NULL;
-    int rc = 0;
-
-    rc |= ldap_set_option(ld, LDAP_OPT_PROTOCOL_VERSION, &version);
-    rc |= ldap_set_option(ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
-    rc |= ldap_set_option(ld, LDAP_OPT_RESTART, LDAP_OPT_OFF);
-    rc |= ldap_set_option(ld, LDAP_OPT_DEREF, &never);
-    rc |= ldap_set_option(ld, LDAP_OPT_NETWORK_TIMEOUT, &net);
-    rc |= ldap_set_option(ld, LDAP_OPT_TIMEOUT, &net);
-    rc |= ldap_set_option(ld, LDAP_OPT_CONNECT_ASYNC, LDAP_OPT_ON);
-    rc |= ldap_set_option(ld, LDAP_OPT_X_SASL_NOCANON, LDAP_OPT_ON);
-    rc |= ldap_set_option(ld, LDAP_OPT_X_SASL_SECPROPS,
-                          o->tls ? "noanonymous,noplain,minssf=0,maxssf=0"
-                                 : "noanonymous,noplain,minssf=128");
-    if (o->tls) {
-        rc |= ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand);
-        rc |= ldap_set_option(ld, LDAP_OPT_X_TLS_PROTOCOL_MIN, &tls12);
-        rc |=
-            ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE,
-                            o->ca_file != NULL ? o->ca_file : "/etc/ssl/certs/ca-certificates.crt");
-        rc |= ldap_set_option(ld, LDAP_OPT_X_SASL_CBINDING, &endpoint);
-        rc |= ldap_set_option(ld, LDAP_OPT_X_TLS_NEWCTX, &zero);
-        if (rc == 0 &&
-            (ldap_get_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &got) != 0 || got != demand))
-            rc = -1;
-    }
-    if (rc != 0)
-        return err_set(e, ERR_INTERNAL, rc, "libldap refuses one of our settings");
-    if (ldap_get_option(ld, LDAP_OPT_REFERRALS, &nocanon) != 0 || nocanon != NULL)
-        return err_set(e, ERR_INTERNAL, 0, "libldap does not keep referral chasing off");
-    if (ldap_get_option(ld, LDAP_OPT_SOCKBUF, &sb) == 0 && sb != NULL)
-        (void)ber_sockbuf_ctrl(sb, LBER_SB_OPT_SET_MAX_INCOMING, &max_incoming);
-    return 0;
 }
 
 /* GSSAPI asks nothing that we would answer: take the defaults (no authorization id). */
@@ -183,9 +119,10 @@ static int sasl_bind(struct opening *o, struct err *e)
     /* L4: what was asked for is not what was got, until it was read back. */
     (void)ldap_get_option(o->ld, LDAP_OPT_X_SASL_SSF, &ssf);
     o->ssf = ssf;
-    if (!o->tls && ssf < 128)
-        rc = err_set(e, ERR_AUTH, (int)ssf,
-                     "bind: the connection is not sealed (SSF %u, 128 needed)", (unsigned)ssf);
+    if (!o->tls && ssf < AD_SSF_MIN)
+        rc =
+            err_set(e, ERR_AUTH, (int)ssf, "bind: the connection is not sealed (SSF %u, %d needed)",
+                    (unsigned)ssf, AD_SSF_MIN);
     if (o->tls && !ldap_tls_inplace(o->ld))
         rc = err_set(e, ERR_AUTH, 0, "bind: TLS is not in force");
 out:
@@ -199,14 +136,17 @@ static int open_all(struct opening *o, struct err *e)
     char url[300];
     int rc;
 
-    if (connect_host(o, e) < 0)
+    if (ad_dial_host(o->host, o->port, o->connect_ms, &o->fd, e) < 0)
         return -1;
     note_local(o);
     (void)snprintf(url, sizeof(url), "%s://%s:%u", o->tls ? "ldaps" : "ldap", o->host, o->port);
     rc = ldap_init_fd(o->fd, LDAP_PROTO_TCP, url, &o->ld);
     if (rc != LDAP_SUCCESS)
         return err_set(e, ERR_INTERNAL, rc, "libldap: %s", ldap_err2string(rc));
-    if (set_options(o, e) < 0)
+    if (ad_options_set(
+            o->ld,
+            &(struct ad_options){.tls = o->tls, .ca_file = o->ca_file, .wait_ms = o->bind_ms},
+            e) < 0)
         return -1;
     if (o->tls) {
         rc = ldap_install_tls(o->ld);

@@ -7,6 +7,8 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -118,4 +120,21 @@ int ad_dial(const struct addrinfo *addresses, int64_t deadline_ms, int *ret_fd, 
     keep_alive(won);
     *ret_fd = won;
     return 0;
+}
+
+int ad_dial_host(const char *host, unsigned port, uint64_t wait_ms, int *ret_fd, struct err *e)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *all = NULL;
+    int64_t deadline = ad_dial_now() + (int64_t)wait_ms;
+    char service[12];
+    int rc;
+
+    (void)snprintf(service, sizeof(service), "%u", port);
+    rc = getaddrinfo(host, service, &hints, &all);
+    if (rc != 0)
+        return err_set(e, ERR_UNSENT, rc, "look up '%s': %s", host,
+                       rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
+    rc = ad_dial(all, deadline, ret_fd, e);
+    freeaddrinfo(all);
+    return rc;
 }

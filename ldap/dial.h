@@ -20,4 +20,8 @@ int64_t ad_dial_now(void);
  * with the words of the last address that failed. */
 int ad_dial(const struct addrinfo *addresses, int64_t deadline_ms, int *ret_fd, struct err *e);
 
+/* The same for a name: both the look-up and the connection within `wait_ms`. (The look-up itself
+ * cannot be cut short: what it takes too long is missing for the rest.) */
+int ad_dial_host(const char *host, unsigned port, uint64_t wait_ms, int *ret_fd, struct err *e);
+
 #endif

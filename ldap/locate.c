@@ -4,15 +4,21 @@
 #include <arpa/nameser.h>
 #include <ldap.h>
 #include <netdb.h>
+#include <openldap.h> /* ldap_init_fd */
 #include <resolv.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/id.h"
 #include "base/text.h"
+#include "ldap/dial.h"
 #include "ldap/netlogon.h"
+#include "ldap/options.h"
+
+#define PING_MS 1000
 
 struct srv {
     char host[256];
@@ -90,32 +96,36 @@ static int query_srv(const char *name, const char *domain, struct srv *ret, size
     return 0;
 }
 
-/* LDAP ping over TCP, unauthenticated: which site are we in? */
+/* LDAP ping over TCP, unauthenticated: which site are we in? The handle bears what
+ * those that bind bear (L1); nothing is bound. */
 static bool ping_site(const struct srv *s, const char *domain, char ret_site[64])
 {
     char url[300], attr[] = "netlogon", *attrs[] = {attr, NULL};
-    struct timeval tv = {.tv_sec = 1};
+    struct timeval tv = {.tv_sec = PING_MS / 1000};
     struct text filter = TEXT_INIT(1024);
     struct ad_netlogon nl;
     struct berval **values = NULL;
     LDAPMessage *msg = NULL;
     LDAP *ld = NULL;
-    int version = LDAP_VERSION3;
+    struct err e;
     bool ok = false;
+    int fd = -1;
 
     /* NtVer 0x16: v5, v5EX, with the closest site. The domain comes from the config: host syntax.
      */
     text_addf(&filter, "(&(DnsDomain=%s)(NtVer=\\16\\00\\00\\00))", domain);
     (void)snprintf(url, sizeof(url), "ldap://%.255s:%u", s->host, s->port);
-    if (filter.failed || ldap_initialize(&ld, url) != LDAP_SUCCESS)
+    if (filter.failed || ad_dial_host(s->host, s->port, PING_MS, &fd, &e) < 0)
         goto out;
-    (void)ldap_set_option(ld, LDAP_OPT_PROTOCOL_VERSION, &version);
-    (void)ldap_set_option(ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
-    (void)ldap_set_option(ld, LDAP_OPT_NETWORK_TIMEOUT, &tv);
+    if (ldap_init_fd(fd, LDAP_PROTO_TCP, url, &ld) != LDAP_SUCCESS) {
+        (void)close(fd);
+        goto out;
+    }
+    if (ad_options_set(ld, &(struct ad_options){.wait_ms = PING_MS}, &e) < 0)
+        goto out;
     if (ldap_search_ext_s(ld, "", LDAP_SCOPE_BASE, filter.s, attrs, 0, NULL, NULL, &tv, 1, &msg) ==
         LDAP_SUCCESS) {
         LDAPMessage *en = ldap_first_entry(ld, msg);
-        struct err e;
 
         if (en != NULL)
             values = ldap_get_values_len(ld, en, "netlogon");

@@ -4,3 +4,6 @@ foreach(name sid uac sd meta netlogon name protect value)
 endforeach()
 cordon_test(ldap account cordon_ldap)
 cordon_test(ldap dial cordon_ldap)
+cordon_test(ldap options cordon_ldap PkgConfig::LDAP)
+target_link_options(test_ldap_options PRIVATE
+    -Wl,--wrap=ldap_set_option -Wl,--wrap=ldap_get_option)
