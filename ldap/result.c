@@ -1,6 +1,7 @@
 /* ldap/result.c -- see result.h. Unknown result codes are never taken for a refusal (L10). */
 #include "ldap/result.h"
 
+#include <gssapi/gssapi_krb5.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -136,25 +137,47 @@ static const struct {
     {"80090346", "the DC wants a channel binding token and did not get a valid one"},
 };
 
-int ad_result_bind_err(LDAP *ld, int rc, const char *host, struct err *e)
+static const char *bind_cause(const char *text)
 {
-    char *text = NULL, shown[TEXT_SHOWN];
-    const char *words = NULL;
+    for (size_t i = 0; text != NULL && i < ARRAY_LEN(bind_causes); i++) {
+        if (strstr(text, bind_causes[i].needle) != NULL)
+            return bind_causes[i].words;
+    }
+    return NULL;
+}
+
+static int bind_err(enum err_code code, int native, const char *text, struct err *e)
+{
+    const char *words = bind_cause(text);
+    char shown[TEXT_SHOWN];
+
+    return err_set(e, code, native, "bind: %s%s%s%s", words != NULL ? words : "",
+                   words != NULL ? " (" : "", text_shown(shown, text), words != NULL ? ")" : "");
+}
+
+int ad_result_bind_err(LDAP *ld, int rc, struct err *e)
+{
     enum err_code code = ERR_AUTH;
+    char *text = NULL;
 
     (void)ldap_get_option(ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &text);
-    for (size_t i = 0; text != NULL && words == NULL && i < ARRAY_LEN(bind_causes); i++) {
-        if (strstr(text, bind_causes[i].needle) != NULL)
-            words = bind_causes[i].words;
-    }
     if (rc == LDAP_SERVER_DOWN || rc == LDAP_CONNECT_ERROR || rc == LDAP_TIMEOUT ||
         rc == LDAP_BUSY || rc == LDAP_UNAVAILABLE)
         code = ERR_UNSENT;
-    (void)err_set(e, code, rc, "bind: %s%s%s%s%s", words != NULL ? words : "",
-                  words != NULL ? " (" : "",
-                  text != NULL && text[0] != '\0' ? text_shown(shown, text) : ldap_err2string(rc),
-                  words != NULL ? ")" : "", "");
-    (void)host;
+    (void)bind_err(code, rc, text != NULL && text[0] != '\0' ? text : ldap_err2string(rc), e);
     ldap_memfree(text);
     return -1;
+}
+
+int ad_result_gss_err(OM_uint32 minor, struct err *e)
+{
+    gss_buffer_desc said = GSS_C_EMPTY_BUFFER;
+    OM_uint32 ignored, more = 0;
+    char text[300] = "GSSAPI";
+
+    if (gss_display_status(&ignored, minor, GSS_C_MECH_CODE, (gss_OID)(uintptr_t)gss_mech_krb5,
+                           &more, &said) == GSS_S_COMPLETE)
+        (void)snprintf(text, sizeof(text), "%.*s", (int)said.length, (const char *)said.value);
+    (void)gss_release_buffer(&ignored, &said);
+    return bind_err(ERR_AUTH, (int)minor, text, e);
 }

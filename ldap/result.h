@@ -2,6 +2,7 @@
 #ifndef CORDON_LDAP_RESULT_H
 #define CORDON_LDAP_RESULT_H
 
+#include <gssapi/gssapi.h>
 #include <ldap.h>
 #include <stdbool.h>
 
@@ -13,6 +14,8 @@
 int ad_result_err(LDAP *ld, LDAPMessage *msg, bool modify, const char *host, struct err *e);
 
 /* Why a bind failed: GSSAPI's own words, the data code of result 49, and what to do. */
-int ad_result_bind_err(LDAP *ld, int rc, const char *host, struct err *e);
+int ad_result_bind_err(LDAP *ld, int rc, struct err *e);
+/* The same where there is no credential to begin with: GSSAPI's own minor code. */
+int ad_result_gss_err(OM_uint32 minor, struct err *e);
 
 #endif
