@@ -9,35 +9,48 @@
 #include "base/id.h"
 #include "base/text.h"
 
+/* What a result means to one who asked, and to one who sent a change. After a change only what says
+ * that nothing was done is a clear no: "it failed somehow" (1, 80) and "time is up" (3) may stand
+ * for a change that was made, so they must be looked at. Retrying (51, 52, 11) begins by reading.
+ * A code that is not here is no answer either (L10). */
 static const struct {
     int native;
-    enum err_code code;
+    enum err_code asked, changed;
 } codes[] = {
-    {LDAP_OPERATIONS_ERROR, ERR_REFUSED},
-    {LDAP_PROTOCOL_ERROR, ERR_UNSUPPORTED},
-    {LDAP_TIMELIMIT_EXCEEDED, ERR_BUSY},
-    {LDAP_SIZELIMIT_EXCEEDED, ERR_TOOBIG},
-    {LDAP_STRONG_AUTH_REQUIRED, ERR_AUTH},
-    {LDAP_REFERRAL, ERR_REFUSED},
-    {LDAP_ADMINLIMIT_EXCEEDED, ERR_BUSY},
-    {LDAP_UNAVAILABLE_CRITICAL_EXTENSION, ERR_UNSUPPORTED},
-    {LDAP_CONFIDENTIALITY_REQUIRED, ERR_REFUSED},
-    {LDAP_NO_SUCH_ATTRIBUTE, ERR_CONFLICT},
-    {LDAP_UNDEFINED_TYPE, ERR_REFUSED},
-    {LDAP_INAPPROPRIATE_MATCHING, ERR_REFUSED},
-    {LDAP_CONSTRAINT_VIOLATION, ERR_REFUSED},
-    {LDAP_TYPE_OR_VALUE_EXISTS, ERR_REFUSED},
-    {LDAP_INVALID_SYNTAX, ERR_REFUSED},
-    {LDAP_NO_SUCH_OBJECT, ERR_NOTFOUND},
-    {LDAP_INVALID_DN_SYNTAX, ERR_INVALID},
-    {LDAP_INVALID_CREDENTIALS, ERR_AUTH},
-    {LDAP_INSUFFICIENT_ACCESS, ERR_DENIED},
-    {LDAP_BUSY, ERR_BUSY},
-    {LDAP_UNAVAILABLE, ERR_BUSY},
-    {LDAP_UNWILLING_TO_PERFORM, ERR_REFUSED},
-    {LDAP_OBJECT_CLASS_VIOLATION, ERR_REFUSED},
-    {LDAP_OTHER, ERR_REFUSED},
+    {LDAP_OPERATIONS_ERROR, ERR_REFUSED, ERR_UNPROVEN},
+    {LDAP_PROTOCOL_ERROR, ERR_UNSUPPORTED, ERR_UNSUPPORTED},
+    {LDAP_TIMELIMIT_EXCEEDED, ERR_BUSY, ERR_UNPROVEN},
+    {LDAP_SIZELIMIT_EXCEEDED, ERR_TOOBIG, ERR_UNPROVEN},
+    {LDAP_STRONG_AUTH_REQUIRED, ERR_AUTH, ERR_AUTH},
+    {LDAP_REFERRAL, ERR_REFUSED, ERR_REFUSED},
+    {LDAP_ADMINLIMIT_EXCEEDED, ERR_BUSY, ERR_BUSY},
+    {LDAP_UNAVAILABLE_CRITICAL_EXTENSION, ERR_UNSUPPORTED, ERR_UNSUPPORTED},
+    {LDAP_CONFIDENTIALITY_REQUIRED, ERR_REFUSED, ERR_REFUSED},
+    {LDAP_NO_SUCH_ATTRIBUTE, ERR_CONFLICT, ERR_CONFLICT},
+    {LDAP_UNDEFINED_TYPE, ERR_REFUSED, ERR_REFUSED},
+    {LDAP_INAPPROPRIATE_MATCHING, ERR_REFUSED, ERR_REFUSED},
+    {LDAP_CONSTRAINT_VIOLATION, ERR_REFUSED, ERR_REFUSED},
+    {LDAP_TYPE_OR_VALUE_EXISTS, ERR_REFUSED, ERR_REFUSED},
+    {LDAP_INVALID_SYNTAX, ERR_REFUSED, ERR_REFUSED},
+    {LDAP_NO_SUCH_OBJECT, ERR_NOTFOUND, ERR_NOTFOUND},
+    {LDAP_INVALID_DN_SYNTAX, ERR_INVALID, ERR_REFUSED},
+    {LDAP_INVALID_CREDENTIALS, ERR_AUTH, ERR_AUTH},
+    {LDAP_INSUFFICIENT_ACCESS, ERR_DENIED, ERR_DENIED},
+    {LDAP_BUSY, ERR_BUSY, ERR_BUSY},
+    {LDAP_UNAVAILABLE, ERR_BUSY, ERR_BUSY},
+    {LDAP_UNWILLING_TO_PERFORM, ERR_REFUSED, ERR_REFUSED},
+    {LDAP_OBJECT_CLASS_VIOLATION, ERR_REFUSED, ERR_REFUSED},
+    {LDAP_OTHER, ERR_REFUSED, ERR_UNPROVEN},
 };
+
+enum err_code ad_result_code(int native, bool modify)
+{
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+        if (codes[i].native == native)
+            return modify ? codes[i].changed : codes[i].asked;
+    }
+    return modify ? ERR_UNPROVEN : ERR_INVALID;
+}
 
 /* reference: MS-ERREF win32 codes as DCs put them in front of their text */
 static const struct {
@@ -99,10 +112,7 @@ int ad_result_err(LDAP *ld, LDAPMessage *msg, bool modify, const char *host, str
         ldap_memfree(text);
         return 0;
     }
-    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
-        if (codes[i].native == native)
-            code = codes[i].code;
-    }
+    code = ad_result_code(native, modify);
     words = explain(native, text != NULL ? text : "");
     (void)err_set(e, code, native, "%s: %s%s%s (result %d%s%s)", host, words != NULL ? words : "",
                   words != NULL ? "; " : "", ldap_err2string(native), native,

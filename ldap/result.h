@@ -8,8 +8,12 @@
 
 #include "base/err.h"
 
+/* The one table: what a result other than success lets the caller do. `modify`: a change was sent,
+ * so that all but a clear "nothing was done" is ERR_UNPROVEN. */
+enum err_code ad_result_code(int native, bool modify);
+
 /* Read the result in `msg` (freed here). *e is ERR_NONE on success, else sorted and explained:
- * the code by the one table in result.c, the words by Windows' extended code in the text
+ * the code by that table, the words by Windows' extended code in the text
  * (MS-ADTS 3.1.1.3.1.9: the first eight hex digits of the diagnostic message). */
 int ad_result_err(LDAP *ld, LDAPMessage *msg, bool modify, const char *host, struct err *e);
 

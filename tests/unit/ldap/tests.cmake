@@ -7,3 +7,4 @@ cordon_test(ldap dial cordon_ldap)
 cordon_test(ldap options cordon_ldap PkgConfig::LDAP)
 target_link_options(test_ldap_options PRIVATE
     -Wl,--wrap=ldap_set_option -Wl,--wrap=ldap_get_option)
+cordon_test(ldap result cordon_ldap PkgConfig::LDAP PkgConfig::KRB5)

@@ -1,0 +1,85 @@
+/* What a DC's result lets the caller do: after a change only a clear no is a no (L10). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "ldap/result.h"
+
+static bool is_refusal(enum err_code code)
+{
+    return err_is_refusal(&(struct err){.code = code});
+}
+
+/* The whole range that a DC can send, and more: the list below is all that counts as a no. */
+static void changes(void **state)
+{
+    static const int clear_no[] = {2,  8,  10, 11, 12, 13, 16, 17, 18, 19,
+                                   20, 21, 32, 34, 49, 50, 51, 52, 53, 65};
+
+    (void)state;
+    for (int native = -20; native <= 5000; native++) {
+        bool listed = false;
+
+        if (native == LDAP_SUCCESS)
+            continue;
+        for (size_t i = 0; i < ARRAY_LEN(clear_no); i++)
+            listed = listed || clear_no[i] == native;
+        if (is_refusal(ad_result_code(native, true)) != listed)
+            fail_msg("result %d after a change: %s", native,
+                     err_word(ad_result_code(native, true)));
+        if (!listed)
+            assert_int_equal(ad_result_code(native, true), ERR_UNPROVEN);
+    }
+}
+
+static void one_by_one(void **state)
+{
+    static const struct {
+        int native;
+        enum err_code asked, changed;
+    } cases[] = {
+        {LDAP_OPERATIONS_ERROR, ERR_REFUSED, ERR_UNPROVEN},
+        {LDAP_OTHER, ERR_REFUSED, ERR_UNPROVEN},
+        {LDAP_TIMELIMIT_EXCEEDED, ERR_BUSY, ERR_UNPROVEN},
+        {LDAP_NO_SUCH_ATTRIBUTE, ERR_CONFLICT, ERR_CONFLICT}, /* the swap was lost */
+        {LDAP_INSUFFICIENT_ACCESS, ERR_DENIED, ERR_DENIED},
+        {LDAP_BUSY, ERR_BUSY, ERR_BUSY},
+        {LDAP_UNAVAILABLE, ERR_BUSY, ERR_BUSY},
+        {LDAP_NO_SUCH_OBJECT, ERR_NOTFOUND, ERR_NOTFOUND},
+        {LDAP_UNWILLING_TO_PERFORM, ERR_REFUSED, ERR_REFUSED},
+        {LDAP_SIZELIMIT_EXCEEDED, ERR_TOOBIG, ERR_UNPROVEN},
+        {118 /* canceled, RFC 3909 */, ERR_INVALID, ERR_UNPROVEN},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(ad_result_code(cases[i].native, false), cases[i].asked);
+        assert_int_equal(ad_result_code(cases[i].native, true), cases[i].changed);
+    }
+}
+
+/* No right and a lost swap are final; only "not now" is tried again. */
+static void tried_again(void **state)
+{
+    (void)state;
+    for (int native = 1; native <= 200; native++) {
+        bool now_not = ad_result_code(native, true) == ERR_BUSY;
+
+        assert_int_equal(now_not, native == 11 || native == 51 || native == 52);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(changes),
+        cmocka_unit_test(one_by_one),
+        cmocka_unit_test(tried_again),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
