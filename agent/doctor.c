@@ -92,9 +92,13 @@ static void check_config(struct doctor *d)
         doctor_say(d, "config", "", HEALTH_OK, "", "%s (mode %04o), domain %s", shown,
                    (unsigned)st.st_mode & 07777, d->domain->name);
     if (cfg_notices(d->cfg, &notices, &e) == 0) {
-        for (char *line = strtok(notices.s, "\n"); notices.len > 0 && line != NULL;
-             line = strtok(NULL, "\n"))
-            doctor_say(d, "config", "", HEALTH_WARNING, "", "%s", line);
+        for (const char *line = notices.s; *line != '\0';) { /* one a line */
+            size_t n = strcspn(line, "\n");
+
+            if (n > 0)
+                doctor_say(d, "config", "", HEALTH_WARNING, "", "%.*s", (int)n, line);
+            line += n + (line[n] == '\n');
+        }
     }
     text_done(&notices);
     doctor_done(d);
