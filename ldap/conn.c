@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "ldap/cred.h"
 
 /* --- opening ----------------------------------------------------------------- */
 
@@ -99,9 +100,8 @@ int ad_conn_open_start(struct loop *l, const struct ad_conn_opts *opts, ad_conn_
     c->host = text_dup(opts->host);
     o->host = text_dup(opts->host);
     o->ca_file = text_dup(opts->ca_file);
-    o->ccache = text_dup(opts->ccache);
-    if (c->host == NULL || o->host == NULL || (opts->ca_file != NULL && o->ca_file == NULL) ||
-        (opts->ccache != NULL && o->ccache == NULL))
+    o->ccache = ad_ccache_ref(opts->ccache);
+    if (c->host == NULL || o->host == NULL || (opts->ca_file != NULL && o->ca_file == NULL))
         goto nomem;
     c->deadline = loop_timer_start(l, o->connect_ms + o->bind_ms, on_open_deadline, c);
     if (c->deadline == NULL)

@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 
+struct ad_ccache;
 struct ad_conn;
 struct ad_op;
 
@@ -29,8 +30,8 @@ struct ad_conn_opts {
     const char *host; /* FQDN as in the SPN ldap/host: from config or SRV, never from reverse DNS */
     unsigned port;    /* 0: 389, or 636 with tls */
     bool tls;         /* LDAPS */
-    const char *ca_file; /* NULL: the system's */
-    const char *ccache;  /* "MEMORY:..." of an ad_cred, or NULL: the caller's own default cache */
+    const char *ca_file;      /* NULL: the system's */
+    struct ad_ccache *ccache; /* of an ad_cred: counted until bound; NULL: the caller's default */
     uint64_t connect_timeout_ms;   /* name look-up and TCP connect */
     uint64_t operation_timeout_ms; /* each operation; the bind too, but at most twice the above */
     unsigned window;               /* operations in flight; more wait in line */

@@ -16,7 +16,8 @@ struct op_list {
 
 struct opening {          /* owned by the job until open_done */
     struct ad_conn *conn; /* NULL once nobody waits any more */
-    char *host, *ca_file, *ccache;
+    char *host, *ca_file;
+    struct ad_ccache *ccache;
     unsigned port;
     bool tls;
     uint64_t connect_ms, bind_ms;

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "ldap/cred.h"
 #include "ldap/dial.h"
 #include "ldap/options.h"
 #include "ldap/result.h"
@@ -37,7 +38,7 @@ void conn_opening_free(struct opening *o)
         (void)close(o->fd);
     free(o->host);
     free(o->ca_file);
-    free(o->ccache);
+    ad_ccache_unref(&o->ccache);
     free(o);
 }
 
@@ -114,7 +115,8 @@ static int sasl_bind(struct opening *o, struct err *e)
     int msgid = 0, rc;
 
     /* K3: the credential is the worker thread's default only while it binds. */
-    if (o->ccache != NULL && gss_krb5_ccache_name(&minor, o->ccache, NULL) != GSS_S_COMPLETE)
+    if (o->ccache != NULL &&
+        gss_krb5_ccache_name(&minor, ad_ccache_name(o->ccache), NULL) != GSS_S_COMPLETE)
         return err_set(e, ERR_AUTH, (int)minor, "ticket cache cannot be used");
     if (o->tls && layerless_cred(&cred, e) < 0) {
         rc = -1;

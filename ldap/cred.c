@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/stamp.h"
 #include "base/text.h"
+#include "ldap/renew.h"
 
 /* --- plug-ins -------------------------------------------------------------------------------- */
 
@@ -212,6 +213,42 @@ static int krb_err(krb5_context ctx, krb5_error_code code, const char *doing, st
     return -1;
 }
 
+/* --- tickets in memory (K3) --------------------------------------------------------- */
+
+struct ad_ccache {
+    unsigned refs;
+    char name[64];
+};
+
+struct ad_ccache *ad_ccache_ref(struct ad_ccache *c)
+{
+    if (c != NULL)
+        c->refs++;
+    return c;
+}
+
+void ad_ccache_unref(struct ad_ccache **cp)
+{
+    struct ad_ccache *c = *cp;
+    krb5_context ctx = NULL;
+    krb5_ccache cc = NULL;
+
+    *cp = NULL;
+    if (c == NULL || --c->refs > 0)
+        return;
+    if (krb5_init_context(&ctx) == 0) {
+        if (krb5_cc_resolve(ctx, c->name, &cc) == 0)
+            (void)krb5_cc_destroy(ctx, cc);
+        krb5_free_context(ctx);
+    }
+    free(c);
+}
+
+const char *ad_ccache_name(const struct ad_ccache *c)
+{
+    return c != NULL ? c->name : NULL;
+}
+
 /* --- from a keytab: straight-line C on the pool -------------------------------- */
 
 struct from_keytab {
@@ -250,77 +287,116 @@ static krb5_error_code choose_principal(krb5_context ctx, krb5_keytab kt,
     return rc;
 }
 
-static void keytab_work(void *arg)
+/* One question to the KDC, with the keytab as it is now. */
+static krb5_error_code ask_kdc(krb5_context ctx, const struct from_keytab *f,
+                               krb5_principal *ret_who, krb5_creds *ret_creds)
 {
-    static atomic_uint serial;
-    struct from_keytab *f = arg;
-    krb5_context ctx = NULL;
-    krb5_keytab kt = NULL;
-    krb5_principal who = NULL;
     krb5_get_init_creds_opt *opt = NULL;
-    krb5_creds creds = {0};
-    krb5_ccache cc = NULL;
+    krb5_principal who = NULL;
+    krb5_keytab kt = NULL;
     krb5_error_code rc;
-    char name[300], *text = NULL;
-    bool have = false;
+    char name[300];
 
-    f->rc = -1;
-    if (file_check_trusted(f->keytab, FILE_SECRET, &f->err) < 0) {
-        (void)err_wrap(&f->err, "keytab");
-        return;
-    }
-    rc = krb5_init_context(&ctx);
-    if (rc != 0)
-        goto out;
     (void)snprintf(name, sizeof(name), "FILE:%s", f->keytab);
     rc = krb5_kt_resolve(ctx, name, &kt);
     if (rc == 0)
         rc = choose_principal(ctx, kt, f, &who);
     if (rc == 0)
-        rc = krb5_unparse_name(ctx, who, &text);
-    if (rc == 0)
         rc = krb5_get_init_creds_opt_alloc(ctx, &opt);
-    if (rc != 0)
-        goto out;
-    krb5_get_init_creds_opt_set_forwardable(opt, 0);
-    krb5_get_init_creds_opt_set_proxiable(opt, 0);
-    rc = krb5_get_init_creds_keytab(ctx, &creds, who, kt, 0, NULL, opt);
-    if (rc != 0)
-        goto out;
-    have = true;
-    (void)snprintf(f->cred.ccache, sizeof(f->cred.ccache), "MEMORY:cordon-%u",
+    if (rc == 0) {
+        krb5_get_init_creds_opt_set_forwardable(opt, 0);
+        krb5_get_init_creds_opt_set_proxiable(opt, 0);
+        rc = krb5_get_init_creds_keytab(ctx, ret_creds, who, kt, 0, NULL, opt);
+    }
+    if (opt != NULL)
+        krb5_get_init_creds_opt_free(ctx, opt);
+    if (kt != NULL)
+        (void)krb5_kt_close(ctx, kt);
+    if (rc == 0)
+        *ret_who = TAKE(who);
+    if (who != NULL)
+        krb5_free_principal(ctx, who);
+    return rc;
+}
+
+/* Into a cache of its own. */
+static krb5_error_code keep(krb5_context ctx, struct from_keytab *f, krb5_principal who,
+                            krb5_creds *creds)
+{
+    static atomic_uint serial;
+    struct ad_ccache *cache = calloc(1, sizeof(*cache));
+    krb5_ccache cc = NULL;
+    krb5_error_code rc;
+    char *text = NULL;
+
+    if (cache == NULL)
+        return ENOMEM;
+    cache->refs = 1;
+    (void)snprintf(cache->name, sizeof(cache->name), "MEMORY:cordon-%u",
                    atomic_fetch_add(&serial, 1));
-    rc = krb5_cc_resolve(ctx, f->cred.ccache, &cc);
+    rc = krb5_unparse_name(ctx, who, &text);
+    if (rc == 0)
+        rc = krb5_cc_resolve(ctx, cache->name, &cc);
     if (rc == 0)
         rc = krb5_cc_initialize(ctx, cc, who);
     if (rc == 0)
-        rc = krb5_cc_store_cred(ctx, cc, &creds);
+        rc = krb5_cc_store_cred(ctx, cc, creds);
     if (rc == 0) {
         (void)snprintf(f->cred.principal, sizeof(f->cred.principal), "%s", text);
-        f->cred.ends_ms = (int64_t)(uint32_t)creds.times.endtime * 1000;
-        f->rc = 0;
-    }
-out:
-    if (rc != 0)
-        (void)krb_err(ctx, rc, "ticket by keytab", &f->err);
-    if (cc != NULL)
+        f->cred.ends_ms = (int64_t)(uint32_t)creds->times.endtime * 1000;
+        f->cred.cache = TAKE(cache);
         (void)krb5_cc_close(ctx, cc);
-    if (have)
-        krb5_free_cred_contents(ctx, &creds);
-    if (opt != NULL)
-        krb5_get_init_creds_opt_free(ctx, opt);
+    } else if (cc != NULL) {
+        (void)krb5_cc_destroy(ctx, cc);
+    }
+    free(cache);
     if (text != NULL)
         krb5_free_unparsed_name(ctx, text);
-    if (who != NULL)
+    return rc;
+}
+
+static void keytab_work(void *arg)
+{
+    struct from_keytab *f = arg;
+    struct ad_keytab_mark before, after;
+    krb5_context ctx = NULL;
+    krb5_principal who = NULL;
+    krb5_creds creds = {0};
+    krb5_error_code rc;
+    bool again = true;
+
+    f->rc = -1;
+    rc = krb5_init_context(&ctx);
+    while (rc == 0) {
+        ad_keytab_mark(f->keytab, &before);
+        if (file_check_trusted(f->keytab, FILE_SECRET, &f->err) < 0) {
+            (void)err_wrap(&f->err, "keytab");
+            krb5_free_context(ctx);
+            return;
+        }
+        rc = ask_kdc(ctx, f, &who, &creds);
+        ad_keytab_mark(f->keytab, &after);
+        if (!again || !ad_renew_is_wrong_key((int)rc) || ad_keytab_same(&before, &after))
+            break;
+        again = false; /* exchanged under our hands: the new one, once */
+        rc = 0;
+    }
+    if (rc == 0) {
+        rc = keep(ctx, f, who, &creds);
+        krb5_free_cred_contents(ctx, &creds);
         krb5_free_principal(ctx, who);
-    if (kt != NULL)
-        (void)krb5_kt_close(ctx, kt);
+    }
+    if (rc == 0)
+        f->rc = 0;
+    else
+        (void)krb_err(ctx, rc, "ticket by keytab", &f->err);
     if (ctx != NULL)
         krb5_free_context(ctx);
 }
 
 static void from_keytab_free(struct from_keytab *f)
 {
+    ad_ccache_unref(&f->cred.cache);
     free(f->keytab);
     free(f->principal);
     free(f->realm);

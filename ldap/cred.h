@@ -16,8 +16,15 @@
 
 #define AD_PRINCIPAL 256
 
+/* Tickets in memory. Counted: by who may still bind with them, and destroyed with the last (K3).
+ * Counted from the loop only; a job may read the name while its owner holds one. */
+struct ad_ccache;
+struct ad_ccache *ad_ccache_ref(struct ad_ccache *c); /* NULL: NULL */
+void ad_ccache_unref(struct ad_ccache **c);
+const char *ad_ccache_name(const struct ad_ccache *c); /* "MEMORY:..."; NULL: NULL */
+
 struct ad_cred {
-    char ccache[64];              /* "MEMORY:..."; "" : the caller's default cache */
+    struct ad_ccache *cache;      /* NULL: the caller's default cache */
     char principal[AD_PRINCIPAL]; /* who: "svc-cordon@CORP.EXAMPLE.COM" */
     int64_t ends_ms;              /* wall clock, when the ticket-granting ticket ends */
 };
@@ -42,7 +49,10 @@ int ad_cred_profile(const struct ad_realm *realms, size_t count, const char *bas
                     unsigned probe_ms, struct err *e);
 
 /* Tickets from a keytab, as a job. cb(arg, cred, NULL) or cb(arg, NULL, err): the error names the
- * cause (kvno, unknown principal, clock, KDC) and what to do. Once. */
+ * cause (kvno, unknown principal, clock, KDC) and what to do. Once. Who keeps `cred` takes a count
+ * of its cache in the callback; else the tickets are destroyed after it. Where the key is wrong and
+ * the file was exchanged meanwhile, it is read once more; the same key is never tried twice (K5).
+ */
 typedef void (*ad_cred_cb)(void *arg, const struct ad_cred *cred, const struct err *e);
 int ad_cred_keytab_start(struct loop *l, const char *keytab, const char *principal,
                          const char *realm, ad_cred_cb cb, void *arg, struct err *e);

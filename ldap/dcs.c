@@ -25,6 +25,7 @@
 #include "ldap/locate.h"
 #include "ldap/name.h"
 #include "ldap/netlogon.h"
+#include "ldap/renew.h"
 #include "ldap/sd.h"
 #include "ldap/value.h"
 
@@ -49,7 +50,9 @@ struct ad_dcs {
     unsigned window;
     ad_dcs_cb changed;
     void *arg;
-    struct ad_cred cred;
+    struct ad_cred cred;   /* with a count of its cache */
+    struct ad_renew renew; /* by keytab */
+    bool suspect;          /* a DC did not take who we are: the keytab may be a new one */
     bool has_cred, cred_pending, located, locating, closing;
     struct err failed;
     struct loop_timer *tell;
@@ -102,6 +105,7 @@ static void maybe_free(struct ad_dcs *d)
     if (!d->closing || d->cred_pending || d->locating || d->tell != NULL)
         return;
     forget_servers(d);
+    ad_ccache_unref(&d->cred.cache);
     for (size_t i = 0; i < d->count; i++) {
         free(d->dcs[i]->tokens);
         free(d->dcs[i]);
@@ -136,6 +140,8 @@ static void on_closed(void *arg)
 
 static int get_cred(struct ad_dcs *d, struct err *e)
 {
+    struct ad_keytab_mark mark;
+
     if (!d->as_agent) {
         /* A file of the caller's: read here, at once. */
         if (ad_cred_caller(d->domain->realm, &d->cred, e) < 0)
@@ -146,10 +152,13 @@ static int get_cred(struct ad_dcs *d, struct err *e)
     if (d->domain->keytab == NULL)
         return err_set(e, ERR_CONFIG, 0, "[domain/%s] names no keytab: --as-agent needs one",
                        d->domain->name);
+    ad_keytab_mark(d->domain->keytab, &mark);
     if (ad_cred_keytab_start(d->loop, d->domain->keytab, d->domain->principal, d->domain->realm,
                              on_cred, d, e) < 0)
         return -1;
+    ad_renew_asked(&d->renew, &mark);
     d->cred_pending = true;
+    d->suspect = false;
     return 0;
 }
 
@@ -170,6 +179,8 @@ static void on_cred(void *arg, const struct ad_cred *cred, const struct err *e)
         maybe_free(d);
         return;
     }
+    ad_renew_answered(&d->renew, e, e == NULL ? cred->ends_ms - stamp_now_ms() : 0,
+                      loop_now(d->loop));
     if (e != NULL && !d->has_cred) {
         d->failed = *e;
         d->changed(d->arg, NULL);
@@ -178,7 +189,9 @@ static void on_cred(void *arg, const struct ad_cred *cred, const struct err *e)
     if (e != NULL) {
         log_warning("renewing the ticket failed, going on with the old one: %s", e->msg);
     } else {
+        ad_ccache_unref(&d->cred.cache); /* who still binds with it has a count of its own */
         d->cred = *cred;
+        (void)ad_ccache_ref(d->cred.cache);
         d->has_cred = true;
     }
     connect_all(d);
@@ -397,6 +410,23 @@ static void dc_down(struct ad_dc *dc, const struct err *why)
     d->changed(d->arg, dc);
 }
 
+static bool ends_soon(const struct ad_dcs *d)
+{
+    return d->cred.ends_ms - stamp_now_ms() < RENEW_BEFORE_MS;
+}
+
+/* Tickets are renewed before they end, and where a DC did not take them: the account may have a new
+ * password, and the keytab its new key. When that may be asked again, ldap/renew.c says (K5). */
+static bool renewal_is_due(const struct ad_dcs *d)
+{
+    struct ad_keytab_mark mark;
+
+    if (!d->as_agent || !d->has_cred || d->cred_pending || (!d->suspect && !ends_soon(d)))
+        return false;
+    ad_keytab_mark(d->domain->keytab, &mark);
+    return ad_renew_may(&d->renew, &mark, loop_now(d->loop));
+}
+
 static void on_retry(void *arg)
 {
     struct ad_dc *dc = arg;
@@ -405,13 +435,10 @@ static void on_retry(void *arg)
 
     dc->retry = NULL;
     dc_move(dc, AD_DC_CONNECTING);
-    /* Tickets are renewed before they end, and a wrong one is not tried for ever (K5). */
-    if (d->as_agent && d->has_cred && d->cred.ends_ms - stamp_now_ms() < RENEW_BEFORE_MS) {
-        if (!d->cred_pending && get_cred(d, &e) < 0)
-            log_warning("renewing the ticket failed, going on with the old one: %s", e.msg);
-        if (d->cred_pending)
-            return; /* on_cred connects */
-    }
+    if (renewal_is_due(d) && get_cred(d, &e) < 0)
+        log_warning("renewing the ticket failed, going on with the old one: %s", e.msg);
+    if (d->cred_pending && (dc->why.code == ERR_AUTH || ends_soon(d)))
+        return; /* on_cred connects */
     dc_connect(dc);
 }
 
@@ -423,7 +450,7 @@ static void dc_connect(struct ad_dc *dc)
         .port = dc->port,
         .tls = d->domain->transport == CFG_TRANSPORT_LDAPS,
         .ca_file = d->domain->ca_file,
-        .ccache = d->cred.ccache[0] != '\0' ? d->cred.ccache : NULL,
+        .ccache = d->cred.cache,
         .connect_timeout_ms = d->domain->connect_timeout_ms,
         .operation_timeout_ms = d->domain->operation_timeout_ms,
         .window = d->window,
@@ -467,6 +494,8 @@ static void on_ready(void *arg, const struct err *e)
     int rc;
 
     if (e != NULL) {
+        if (e->code == ERR_AUTH)
+            dc->dcs->suspect = true;
         dc_down(dc, e);
         return;
     }
