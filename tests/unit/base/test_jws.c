@@ -117,10 +117,11 @@ static void base64url(void **state)
 /* R3: the examples of the standards */
 static void rfc_examples(void **state)
 {
-    CLEANUP(jws_key_freep)
-    struct jws_key *rsa = public_key(key_rsa_public),
-                   *ec = public_key(key_ec_public), *ed = public_key(key_ed_public),
-                   *rsa_own = private_key(key_rsa_private), *ed_own = private_key(key_ed_private);
+    CLEANUP(jws_key_freep) struct jws_key *rsa = public_key(key_rsa_public);
+    CLEANUP(jws_key_freep) struct jws_key *ec = public_key(key_ec_public);
+    CLEANUP(jws_key_freep) struct jws_key *ed = public_key(key_ed_public);
+    CLEANUP(jws_key_freep) struct jws_key *rsa_own = private_key(key_rsa_private);
+    CLEANUP(jws_key_freep) struct jws_key *ed_own = private_key(key_ed_private);
     struct text t = TEXT_INIT(4096);
     struct err e = ERR_NONE;
 
@@ -184,9 +185,8 @@ static void openssl_agrees(void **state)
     /* ECDSA draws numbers whose first byte is zero now and then: often enough to meet that. */
     for (size_t round = 0; round < 600; round++) {
         size_t i = round % 16 == 0 ? round / 16 % 4 : 2;
-        CLEANUP(jws_key_freep)
-        struct jws_key *own = private_key(cases[i].own),
-                       *pub = public_key(cases[i].pub);
+        CLEANUP(jws_key_freep) struct jws_key *own = private_key(cases[i].own);
+        CLEANUP(jws_key_freep) struct jws_key *pub = public_key(cases[i].pub);
         struct text t = TEXT_INIT(4096), back = TEXT_INIT(64);
         BIO *bio = BIO_new_mem_buf(cases[i].pub, -1);
         EVP_PKEY *pkey = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
@@ -335,10 +335,10 @@ static void headers(void **state)
 /* Not a byte may differ, and there is one spelling only. */
 static void changed(void **state)
 {
-    CLEANUP(jws_key_freep)
-    struct jws_key *rsa = public_key(key_rsa_public),
-                   *ec = public_key(key_ec_public), *ed = public_key(key_ed_public),
-                   *other = public_key(cert_other);
+    CLEANUP(jws_key_freep) struct jws_key *rsa = public_key(key_rsa_public);
+    CLEANUP(jws_key_freep) struct jws_key *ec = public_key(key_ec_public);
+    CLEANUP(jws_key_freep) struct jws_key *ed = public_key(key_ed_public);
+    CLEANUP(jws_key_freep) struct jws_key *other = public_key(cert_other);
     static const char *const bad[] = {"",
                                       ".",
                                       "..",
