@@ -2,7 +2,7 @@
  *
  *   http_start      check, copy, first try
  *   try_now         into curl's hands, with a deadline       HTTP_RUNNING
- *   on_over         curl is done with it: sort how it ended  (drain, after each of curl's turns)
+ *   on_over         curl is done with it: sort how it ended  (http_turned)
  *   on_timer        the try's deadline, the wait's end, or the end that was asked for
  *   judge           once more, after a wait (HTTP_WAITING), or the end
  *   finish          the one way out: callback, memory
@@ -10,7 +10,7 @@
  * Invariants: a call is in h->calls until finish takes it out, so each callback is made once; it is
  * in curl's hands exactly while HTTP_RUNNING; it always has a timer, but for the moment in which
  * that fires. No callback of the caller's is made while curl is on the stack. A callback may start,
- * cancel and free what it likes: whoever comes back from one looks at h->freed first (leave).
+ * cancel and free what it likes: `h` itself stays until the last of our own functions has left.
  *
  * curl's own time-out is not used, since what waits for a connection it does not time; ours counts
  * from the moment a try begins.
@@ -34,163 +34,31 @@ enum {
     WAIT_MS = 1000,
     TRIES = 6,
     CONNECTIONS = 8,
-    CACHED_CONNECTIONS = 64,
     ANSWER_MAX = 4 * 1024 * 1024,
-};
-
-struct http_socket { /* one that curl wants to have watched */
-    struct http *h;
-    struct http_socket *next, *prev;
-    struct loop_watch *watch;
-    curl_socket_t fd;
 };
 
 static void on_timer(void *arg);
 static void on_over(struct http_call *c, CURLcode rc);
 static void judge(struct http_call *c, struct http_verdict *v, CURLcode rc);
 static void finish(struct http_call *c, const struct http_answer *a, const struct err *e);
-static void drain(struct http *h);
 static void multi_broken(struct http *h, CURLMcode rc);
 
-/* --- being below our own callbacks ---------------------------------------------------------------
- */
+/* --- being below our own callbacks ----------------------------------------------------------- */
 
 static void enter(struct http *h)
 {
     h->busy++;
 }
 
-/* May free `h`; false where it did or the caller must not touch it any more. */
-static bool leave(struct http *h)
+/* May free `h`. */
+static void leave(struct http *h)
 {
     h->busy--;
-    if (!h->freed)
-        return true;
-    if (h->busy == 0)
+    if (h->freed && h->busy == 0)
         free(h);
-    return false;
 }
 
-/* --- curl on the loop ----------------------------------------------------------------------------
- */
-
-static void turn(struct http *h, curl_socket_t fd, int events)
-{
-    CURLMcode rc;
-    int running;
-
-    enter(h);
-    rc = curl_multi_socket_action(h->multi, fd, events, &running);
-    if (rc != CURLM_OK)
-        multi_broken(h, rc);
-    else
-        drain(h);
-    (void)leave(h);
-}
-
-static void on_socket(void *arg, int events)
-{
-    struct http_socket *s = arg;
-    int what = ((events & LOOP_READ) != 0 ? CURL_CSELECT_IN : 0) |
-               ((events & LOOP_WRITE) != 0 ? CURL_CSELECT_OUT : 0);
-
-    turn(s->h, s->fd, what); /* may free `s` and `h`: do not touch them below */
-}
-
-static void on_curl_timer(void *arg)
-{
-    struct http *h = arg;
-
-    h->timer = NULL;
-    turn(h, CURL_SOCKET_TIMEOUT, 0); /* may free `h` */
-}
-
-static void socket_free(struct http_socket *s)
-{
-    if (s->prev != NULL)
-        s->prev->next = s->next;
-    else
-        s->h->sockets = s->next;
-    if (s->next != NULL)
-        s->next->prev = s->prev;
-    loop_watch_stop(&s->watch);
-    free(s);
-}
-
-/* CURLMOPT_SOCKETFUNCTION. -1 makes curl give up altogether: see multi_broken. */
-static int want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
-{
-    struct http *h = arg;
-    struct http_socket *s = known;
-    int events = ((what & CURL_POLL_IN) != 0 ? LOOP_READ : 0) |
-                 ((what & CURL_POLL_OUT) != 0 ? LOOP_WRITE : 0);
-
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        if (s != NULL)
-            socket_free(s);
-        (void)curl_multi_assign(h->multi, fd, NULL);
-        return 0;
-    }
-    if (s != NULL)
-        return loop_watch_change(s->watch, events);
-    s = calloc(1, sizeof(*s));
-    if (s == NULL)
-        return -1;
-    *s = (struct http_socket){.h = h, .fd = fd, .next = h->sockets};
-    if (h->sockets != NULL)
-        h->sockets->prev = s;
-    h->sockets = s;
-    s->watch = loop_watch_start(h->loop, fd, events, on_socket, s);
-    if (s->watch == NULL || curl_multi_assign(h->multi, fd, s) != CURLM_OK) {
-        socket_free(s);
-        return -1;
-    }
-    return 0;
-}
-
-/* CURLMOPT_TIMERFUNCTION */
-static int want_timer(CURLM *multi, long ms, void *arg)
-{
-    struct http *h = arg;
-
-    (void)multi;
-    loop_timer_stop(&h->timer);
-    if (ms < 0)
-        return 0;
-    h->timer = loop_timer_start(h->loop, (uint64_t)ms, on_curl_timer, h);
-    return h->timer != NULL ? 0 : -1;
-}
-
-static CURLM *multi_make(struct http *h)
-{
-    CURLM *m = curl_multi_init();
-
-    if (m == NULL || curl_multi_setopt(m, CURLMOPT_SOCKETFUNCTION, want_socket) != CURLM_OK ||
-        curl_multi_setopt(m, CURLMOPT_SOCKETDATA, h) != CURLM_OK ||
-        curl_multi_setopt(m, CURLMOPT_TIMERFUNCTION, want_timer) != CURLM_OK ||
-        curl_multi_setopt(m, CURLMOPT_TIMERDATA, h) != CURLM_OK ||
-        curl_multi_setopt(m, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX) != CURLM_OK ||
-        curl_multi_setopt(m, CURLMOPT_MAX_HOST_CONNECTIONS, (long)h->connections) != CURLM_OK ||
-        curl_multi_setopt(m, CURLMOPT_MAXCONNECTS, (long)CACHED_CONNECTIONS) != CURLM_OK) {
-        (void)curl_multi_cleanup(m);
-        return NULL;
-    }
-    return m;
-}
-
-/* Ends the connections; curl asks us to forget its sockets and its timer meanwhile. */
-static void multi_free(struct http *h)
-{
-    (void)curl_multi_cleanup(h->multi);
-    h->multi = NULL;
-    while (h->sockets != NULL)
-        socket_free(h->sockets);
-    loop_timer_stop(&h->timer);
-}
-
-/* --- life ----------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 static void call_free(struct http_call *c)
 {
@@ -229,7 +97,7 @@ void http_free(struct http *h)
         call_free(h->calls);
     }
     if (h->multi != NULL)
-        multi_free(h);
+        http_multi_free(h);
     free(h->ca_file);
     free(h->proxy);
     free(h->no_proxy);
@@ -281,7 +149,7 @@ int http_new(struct loop *l, const struct http_settings *s, struct http **ret_ht
     h->loop = l;
     if (take_settings(h, s, e) < 0)
         return -1;
-    h->multi = multi_make(h);
+    h->multi = http_multi_make(h);
     if (h->multi == NULL)
         return err_set(e, ERR_NOMEM, 0, "http");
     *ret_http = TAKE(h);
@@ -293,8 +161,7 @@ uint64_t http_requests_sent(const struct http *h)
     return h->sent;
 }
 
-/* --- the tries
- * ------------------------------------------------------------------------------------ */
+/* --- the tries ------------------------------------------------------------------------------- */
 
 /* The loop's cached time is behind after a long turn; a deadline counts from now. */
 static uint64_t now_ms(const struct http *h)
@@ -326,7 +193,7 @@ static int try_now(struct http_call *c, struct err *e)
     uint64_t ms = left_ms(c) < c->try_ms ? left_ms(c) : c->try_ms;
     CURLMcode rc;
 
-    if (c->h->multi == NULL && (c->h->multi = multi_make(c->h)) == NULL)
+    if (c->h->multi == NULL && (c->h->multi = http_multi_make(c->h)) == NULL)
         return err_set(e, ERR_NOMEM, 0, "http");
     if (http_easy_again(c, e) < 0)
         return -1;
@@ -391,8 +258,7 @@ int http_start(struct http *h, const struct http_ask *ask, http_cb cb, void *arg
     return 0;
 }
 
-/* --- how a try ended -----------------------------------------------------------------------------
- */
+/* --- how a try ended ------------------------------------------------------------------------- */
 
 /* curl's codes that mean: the connection died under a request. The rest of those that come after
  * sending are answers we cannot read. */
@@ -558,7 +424,7 @@ static void finish(struct http_call *c, const struct http_answer *a, const struc
     enter(h);
     c->cb(c->arg, a, e);
     call_free(c);
-    (void)leave(h);
+    leave(h);
 }
 
 /* Takes it out of curl's hands and sorts that as an end by `rc`. */
@@ -597,7 +463,7 @@ static void on_timer(void *arg)
         finish(c, NULL, &e);
         break;
     }
-    (void)leave(h);
+    leave(h);
 }
 
 void http_cancel(struct http_call *c)
@@ -614,25 +480,6 @@ void http_cancel(struct http_call *c)
                  c->target.host, c->method, c->unclear ? " after it was sent" : "");
     /* Without memory for a new timer the old one ends it: later, but surely. */
     (void)set_timer(c, 0);
-}
-
-/* What curl has finished with. Callbacks may free anything, `h` too. */
-static void drain(struct http *h)
-{
-    CURLMsg *m;
-    int left;
-
-    while (!h->freed && (m = curl_multi_info_read(h->multi, &left)) != NULL) {
-        struct http_call *c = NULL;
-        CURLcode rc = m->data.result;
-        CURL *easy = m->easy_handle; /* `m` is gone with the handle */
-
-        if (m->msg != CURLMSG_DONE)
-            continue;
-        (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &c);
-        (void)curl_multi_remove_handle(h->multi, easy);
-        on_over(c, rc);
-    }
 }
 
 /* curl has given up as a whole: we had no memory to watch a socket, or it had none. All that is
@@ -652,14 +499,38 @@ static void multi_broken(struct http *h, CURLMcode rc)
                      c->target.host, c->method, curl_multi_strerror(rc));
         (void)set_timer(c, 0); /* else the old one ends it */
     }
-    multi_free(h);
-    h->multi = multi_make(h);
+    http_multi_free(h);
+    h->multi = http_multi_make(h);
     if (h->multi == NULL)
         log_debug("http: out of memory");
 }
 
-/* --- answers
- * ---------------------------------------------------------------------------------------- */
+/* curl has had its turn. Callbacks may free anything, `h` too. */
+void http_turned(struct http *h, CURLMcode how)
+{
+    CURLMsg *m;
+    int left;
+
+    if (how != CURLM_OK) {
+        multi_broken(h, how);
+        return;
+    }
+    enter(h);
+    while (!h->freed && (m = curl_multi_info_read(h->multi, &left)) != NULL) {
+        struct http_call *c = NULL;
+        CURLcode rc = m->data.result;
+        CURL *easy = m->easy_handle; /* `m` is gone with the handle */
+
+        if (m->msg != CURLMSG_DONE)
+            continue;
+        (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &c);
+        (void)curl_multi_remove_handle(h->multi, easy);
+        on_over(c, rc);
+    }
+    leave(h);
+}
+
+/* --- answers --------------------------------------------------------------------------------- */
 
 const char *http_header_get(const struct http_answer *a, const char *name, size_t nth)
 {

@@ -38,8 +38,7 @@ void http_got_done(struct http_got *g)
         text_done(&g->text);
 }
 
-/* --- headers ------------------------------------------------------------------------------------
- */
+/* --- headers --------------------------------------------------------------------------------- */
 
 /* "Name: value" without the end of the line. What has no colon is left out: curl has judged it. */
 static void keep_field(struct http_got *g, const char *s, size_t n)
@@ -146,8 +145,7 @@ void http_got_read(const struct http_got *g, long status, int64_t *ret_date_ms,
     keep_id(g, ret_id);
 }
 
-/* --- body ---------------------------------------------------------------------------------------
- */
+/* --- body ------------------------------------------------------------------------------------ */
 
 /* Not realloc: it may leave a copy of a secret behind. */
 static bool grow(struct http_got *g, size_t least)

@@ -21,8 +21,7 @@
 
 enum { HEADER_VALUE_MAX = 8192, AUTHORIZATION_MAX = 70000, LOGIN_MAX = 1024 };
 
-/* --- header lines --------------------------------------------------------------------------------
- */
+/* --- header lines ---------------------------------------------------------------------------- */
 
 void http_slist_free(struct curl_slist *l)
 {
@@ -146,7 +145,7 @@ static int take_headers(struct http_call *c, const struct http_ask *ask, struct 
                           secret_len(ask->authorization), e);
 }
 
-/* --- what curl asks us on the way ------------------------------------------------------------- */
+/* --- what curl asks us on the way ------------------------------------------------------------ */
 
 bool http_easy_sent(const struct http_call *c)
 {
@@ -212,8 +211,7 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
     return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
-/* --- the handle ---------------------------------------------------------------------------------
- */
+/* --- the handle ------------------------------------------------------------------------------ */
 
 #define SET(option, value)                                                                     \
     do {                                                                                       \

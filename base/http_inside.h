@@ -1,6 +1,7 @@
-/* base/http_inside.h -- inside base/ only: what http.c, http_easy.c and http_answer.c share.
+/* base/http_inside.h -- inside base/ only: what the files of http share.
  *
- *   http.c         calls and their tries; curl's multi handle on the loop
+ *   http.c         calls and their tries
+ *   http_multi.c   curl's multi handle on the loop
  *   http_easy.c    from an http_ask to a curl handle: the one place where its options are set
  *   http_answer.c  what comes back: headers and body, within their limits
  */
@@ -55,8 +56,7 @@ const char *http_got_field(const struct http_got *g, const char *name, size_t nt
 void http_got_read(const struct http_got *g, long status, int64_t *ret_date_ms,
                    char ret_id[HTTP_ID_MAX], bool *ret_named, uint64_t *ret_named_ms);
 
-/* --- calls --------------------------------------------------------------------------------------
- */
+/* --- calls ----------------------------------------------------------------------------------- */
 
 enum http_state {
     HTTP_RUNNING, /* in curl's hands */
@@ -118,6 +118,13 @@ struct http {
     unsigned busy; /* we are below one of our own callbacks: memory of `h` must stay */
     bool freed;    /* http_free was called there */
 };
+
+/* NULL: no memory. */
+CURLM *http_multi_make(struct http *h);
+/* Ends h->multi, its connections, sockets and timer. */
+void http_multi_free(struct http *h);
+/* http.c: called when curl has had its turn. May free `h`. */
+void http_turned(struct http *h, CURLMcode how);
 
 /* The curl handle and the headers of a call, from its ask. ERR_INVALID, ERR_NOMEM. */
 int http_easy_make(struct http_call *c, const struct http_ask *ask, struct err *e);

@@ -150,8 +150,7 @@ bool http_rate_limit_reset(const char *s, int64_t now_ms, uint64_t *ret_ms)
     return true;
 }
 
-/* --- what we do ---------------------------------------------------------------------------------
- */
+/* --- what we do ------------------------------------------------------------------------------ */
 
 /* A clear "not now": nothing was done. */
 static bool is_turned_away(const struct http_verdict *v)
