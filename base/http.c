@@ -482,6 +482,15 @@ void http_cancel(struct http_call *c)
     (void)set_timer(c, 0);
 }
 
+void http_abandon(struct http_call *c)
+{
+    if (c == NULL)
+        return;
+    if (c->state == HTTP_RUNNING)
+        (void)stop_try(c, CURLE_OPERATION_TIMEDOUT);
+    call_free(c);
+}
+
 /* curl has given up as a whole: we had no memory to watch a socket, or it had none. All that is
  * under way will end, from its timer, as if its connection had been cut; what comes next finds a
  * multi handle that is new. Makes no callback. */

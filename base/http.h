@@ -103,6 +103,8 @@ int http_start(struct http *h, const struct http_ask *ask, http_cb cb, void *arg
                struct http_call **ret_call, struct err *e);
 /* Hurries the callback: ERR_CANCELED, or ERR_UNPROVEN if it was sent and may act. */
 void http_cancel(struct http_call *c);
+/* Ends it at once: its callback is never made. Not from that callback. NULL is fine. */
+void http_abandon(struct http_call *c);
 
 /* First value of a response header (no case); NULL. The n-th (0, 1, ...) of several. */
 const char *http_header_get(const struct http_answer *a, const char *name, size_t nth);

@@ -31,19 +31,13 @@ enum {
     CURL_BAD_CA = 77,   /* CURLE_SSL_CACERT_BADFILE */
 };
 
-/* What curl holds while a request is in flight: cut loose from a fetch that is freed before. */
-struct flight {
-    struct token_fetch *f; /* NULL: nobody waits any more */
-};
-
 struct token_fetch {
     struct token_conf *c; /* borrowed: the source's */
     char *claims;
     token_fetch_cb cb;
     void *arg;
 
-    struct http_call *call; /* in flight, or NULL */
-    struct flight *flight;
+    struct http_call *call;   /* in flight, or NULL */
     struct loop_timer *timer; /* the wait, or the turn after which a file's token is given */
     struct secret *basic;     /* Azure Arc: the content of the key file, once it was asked for */
     struct token_got ready;   /* TOKEN_BY_FILE */
@@ -63,10 +57,7 @@ void token_fetch_free(struct token_fetch *f)
     if (f == NULL)
         return;
     loop_timer_stop(&f->timer);
-    if (f->call != NULL) {
-        f->flight->f = NULL; /* freed by on_answer, which still comes */
-        http_cancel(f->call);
-    }
+    http_abandon(f->call);
     secret_free(f->basic);
     secret_free(f->ready.authorization);
     free(f->claims);
@@ -145,18 +136,8 @@ static int form_credential(struct token_fetch *f, struct form *form, struct err 
 
 static int send_try(struct token_fetch *f, const struct http_ask *ask, struct err *e)
 {
-    struct flight *flight = calloc(1, sizeof(*flight));
-
-    if (flight == NULL)
-        return err_set(e, ERR_NOMEM, 0, "no memory");
-    flight->f = f;
-    if (http_start(f->c->http, ask, on_answer, flight, &f->call, e) < 0) {
-        free(flight);
-        return -1;
-    }
-    f->flight = flight;
     f->sent_at = loop_now(f->c->loop);
-    return 0;
+    return http_start(f->c->http, ask, on_answer, f, &f->call, e);
 }
 
 /* The last try ends when all of it does, but has a second in any case. */
@@ -188,21 +169,21 @@ static int ask_form(struct token_fetch *f, struct err *e)
         rc = err_set(e, ERR_TOOBIG, 0, "a request over %d bytes", TOKEN_FORM_MAX);
     if (rc == 0)
         rc = send_try(f,
-                  &(struct http_ask){
-                      .method = "POST",
-                      .url = c->url,
-                      .headers = headers,
-                      .header_count = ARRAY_LEN(headers),
-                      .body = secret_bytes(form.s),
-                      .body_len = form.n,
-                      .repeat = HTTP_SAFELY,
-                      .flags = HTTP_SECRET | HTTP_ONE_TRY | HTTP_READS,
-                      .max_answer = TOKEN_ANSWER_MAX,
-                      .try_ms = try_ms(f),
-                      .all_ms = try_ms(f),
-                      .id_header = c->kind == TOKEN_OKTA_KEY ? NULL : "client-request-id",
-                  },
-                  e);
+                      &(struct http_ask){
+                          .method = "POST",
+                          .url = c->url,
+                          .headers = headers,
+                          .header_count = ARRAY_LEN(headers),
+                          .body = secret_bytes(form.s),
+                          .body_len = form.n,
+                          .repeat = HTTP_SAFELY,
+                          .flags = HTTP_SECRET | HTTP_ONE_TRY | HTTP_READS,
+                          .max_answer = TOKEN_ANSWER_MAX,
+                          .try_ms = try_ms(f),
+                          .all_ms = try_ms(f),
+                          .id_header = c->kind == TOKEN_OKTA_KEY ? NULL : "client-request-id",
+                      },
+                      e);
     secret_free(form.s);
     return rc;
 }
@@ -212,19 +193,19 @@ static int ask_managed(struct token_fetch *f, struct err *e)
     static const struct http_header headers[] = {{"Metadata", "true"}};
 
     return send_try(f,
-                &(struct http_ask){
-                    .method = "GET",
-                    .url = f->c->url,
-                    .headers = headers,
-                    .header_count = ARRAY_LEN(headers),
-                    .authorization = f->basic,
-                    .repeat = HTTP_SAFELY,
-                    .flags = HTTP_SECRET | HTTP_ONE_TRY | HTTP_NO_PROXY | HTTP_PLAIN_LOCAL,
-                    .max_answer = TOKEN_ANSWER_MAX,
-                    .try_ms = try_ms(f),
-                    .all_ms = try_ms(f),
-                },
-                e);
+                    &(struct http_ask){
+                        .method = "GET",
+                        .url = f->c->url,
+                        .headers = headers,
+                        .header_count = ARRAY_LEN(headers),
+                        .authorization = f->basic,
+                        .repeat = HTTP_SAFELY,
+                        .flags = HTTP_SECRET | HTTP_ONE_TRY | HTTP_NO_PROXY | HTTP_PLAIN_LOCAL,
+                        .max_answer = TOKEN_ANSWER_MAX,
+                        .try_ms = try_ms(f),
+                        .all_ms = try_ms(f),
+                    },
+                    e);
 }
 
 /* Okta's own token: there is nobody to ask. */
@@ -419,20 +400,15 @@ static void on_refusal(struct token_fetch *f, const struct http_answer *a)
 
 static void on_answer(void *arg, const struct http_answer *a, const struct err *e)
 {
-    struct flight *flight = arg;
-    struct token_fetch *f = flight->f;
+    struct token_fetch *f = arg;
 
-    free(flight);
-    if (f == NULL)
-        return;
     f->call = NULL;
-    f->flight = NULL;
     if (e != NULL) {
         struct err mine = *e;
 
         if (f->c->way == TOKEN_BY_IMDS && (e->code == ERR_UNSENT || e->code == ERR_TIMEOUT))
-            (void)err_wrap(&mine, "no metadata service here (managed_identity is for Azure VMs, and "
-                                  "servers with the Azure Arc agent)");
+            (void)err_wrap(&mine, "no metadata service here (managed_identity is for Azure VMs and "
+                                  "servers with Azure Arc)");
         /* A certificate does not mend itself; all else may. */
         if (e->code == ERR_CANCELED || e->code == ERR_NOMEM || e->code == ERR_TOOBIG ||
             e->code == ERR_INVALID || e->native == CURL_BAD_CERT || e->native == CURL_BAD_CA)

@@ -126,8 +126,8 @@ int token_arc_key(const char *path, const char *dir, struct secret **ret_basic, 
 /* --- one new token ------------------------------------------------------------------ */
 
 struct token_fetch;
-/* got: NULL with an error; the callback may take its `authorization`. wait_ms: how long the service wants to be left alone; 0: it did not say.
- * The fetch frees itself afterwards. */
+/* got: NULL with an error; the callback may take its `authorization`. wait_ms: how long the service
+ * wants to be left alone; 0: it did not say. The fetch frees itself afterwards. */
 typedef void (*token_fetch_cb)(void *arg, struct token_got *got, const struct err *e,
                                uint64_t wait_ms);
 /* claims: value of that parameter, or NULL. `c` is borrowed until the callback. */
