@@ -1,9 +1,10 @@
 /* base/http.h -- one request to a web service, and its whole answer or a clear reason.
  *
  * libcurl's multi interface on the loop: HTTP/2 where the server speaks it, connections reused, TLS
- * 1.2 or later with the system's authorities or `ca_file`, certificate and host name always checked.
- * No redirect is followed, no cookie kept, no .netrc or proxy variable read. https only; plain http
- * only where a call says HTTP_PLAIN_LOCAL and the host is a fixed metadata address or loopback.
+ * 1.2 or later with the system's authorities or `ca_file`, certificate and host name always
+ * checked. No redirect is followed, no cookie kept, no .netrc or proxy variable read. https only;
+ * plain http only where a call says HTTP_PLAIN_LOCAL and the host is a fixed metadata address or
+ * loopback.
  *
  * The asynchronous contract of style.md, 1: the callback runs once, later, from the loop; a call
  * copies what it needs and frees itself after its callback.
@@ -22,14 +23,14 @@
 struct http;      /* connections, settings */
 struct http_call; /* one request with all its tries */
 
-struct http_settings { /* copied */
-    const char *ca_file;        /* PEM; NULL: the system's authorities */
-    const char *proxy;          /* "http://host:port"; NULL: none */
-    const struct secret *proxy_login; /* "user:password", a newline at its end does not count; NULL */
-    const char *no_proxy;       /* hosts and suffixes, comma-separated; NULL: none */
-    const char *user_agent;     /* NULL: "cordon/VERSION" */
-    uint64_t connect_ms;        /* per connection; 0: 10 s */
-    size_t connections;         /* to one host at a time; 0: 8 */
+struct http_settings {                /* copied */
+    const char *ca_file;              /* PEM; NULL: the system's authorities */
+    const char *proxy;                /* "http://host:port"; NULL: none */
+    const struct secret *proxy_login; /* "user:password" (a newline behind it does not count) */
+    const char *no_proxy;             /* hosts and suffixes, comma-separated; NULL: none */
+    const char *user_agent;           /* NULL: "cordon/VERSION" */
+    uint64_t connect_ms;              /* per connection; 0: 10 s */
+    size_t connections;               /* to one host at a time; 0: 8 */
 };
 
 int http_new(struct loop *l, const struct http_settings *s, struct http **ret_http, struct err *e);
@@ -52,10 +53,11 @@ enum {
     HTTP_NO_PROXY = 1,    /* whatever the settings say (metadata services) */
     HTTP_PLAIN_LOCAL = 2, /* http:// to 169.254.169.254 or loopback is fine */
     HTTP_SECRET = 4,      /* the body, asked or answered, holds a secret: wiped when freed */
-    HTTP_ONE_TRY = 8,     /* hand back every answer as it is, 429 and 5xx, too */
+    HTTP_ONE_TRY = 8,     /* hand back every answer as it is, 429 and 5xx, too; and every failure */
+    HTTP_READS = 16, /* it changes nothing although it is no GET: unclear ends are as a GET's */
 };
 
-struct http_ask { /* copied by http_start */
+struct http_ask {       /* copied by http_start */
     const char *method; /* "GET", "POST", "PATCH", "DELETE", "PUT" */
     const char *url;    /* whole, already percent-encoded; no user part, no fragment */
     const struct http_header *headers;
@@ -65,13 +67,13 @@ struct http_ask { /* copied by http_start */
     size_t body_len;
     enum http_repeat repeat;
     int flags;
-    size_t max_answer;    /* bytes of the body, unpacked; 0: 4 MiB. More: ERR_TOOBIG */
-    uint64_t try_ms;      /* one try; 0: 30 s */
-    uint64_t all_ms;      /* all of it, waits included; 0: 60 s. A Retry-After that would outlast it
-                             ends the call at once with that answer */
-    unsigned tries;       /* 0: 6 */
-    uint64_t wait_ms;     /* first wait where the server names none, doubled each time, with jitter;
-                             0: 1 s */
+    size_t max_answer; /* bytes of the body, unpacked; 0: 4 MiB. More: ERR_TOOBIG */
+    uint64_t try_ms;   /* one try; 0: 30 s */
+    uint64_t all_ms;   /* all of it, waits included; 0: 60 s. A Retry-After that would outlast it
+                          ends the call at once with that answer */
+    unsigned tries;    /* at most; 0: 6 */
+    uint64_t wait_ms;  /* first wait where the server names none, doubled each time, with jitter;
+                          0: 1 s */
     const char *id_header; /* name of the header that gets a new UUID for each try
                               ("client-request-id"); NULL: none */
 };
@@ -82,21 +84,27 @@ struct http_answer { /* borrowed: valid during the callback only */
     size_t len;
     const char *client_request_id; /* of the last try; "" without id_header */
     const char *request_id;        /* request-id, x-ms-request-id or X-Okta-Request-Id; "" */
-    uint64_t retry_after_ms;       /* 0: none named. From Retry-After (whole or fractional seconds, a
-                                      date) or X-Rate-Limit-Reset against Date */
-    int64_t date_ms;               /* the server's Date, Unix ms; 0: none */
+    uint64_t retry_after_ms; /* 0: none named. From Retry-After (whole or fractional seconds, a
+                                date) or X-Rate-Limit-Reset against Date */
+    int64_t date_ms;         /* the server's Date, Unix ms; 0: none */
     unsigned tries;
+    bool unclear; /* an earlier try was sent, came to no clear end, and may have acted: even where
+                     this answer is a clear no. Never with a GET or HTTP_READS */
     const void *headers_; /* for http_header_get */
 };
 
 /* `a` where a whole answer came, whatever its status; else NULL and why: ERR_UNSENT (name look-up,
- * connect, TLS: nothing was sent), ERR_UNPROVEN (sent, no whole answer: it may have acted),
- * ERR_TIMEOUT (the same for a GET), ERR_TOOBIG, ERR_INVALID (no HTTP), ERR_CANCELED. The message
- * names host, request ids and the cause, never a header or a body. */
+ * connect, TLS, proxy: nothing was sent), ERR_UNPROVEN (sent, no whole answer: it may have acted;
+ * or an earlier try may), and for a GET or HTTP_READS ERR_TIMEOUT (no answer in time, or cut),
+ * ERR_TOOBIG, ERR_INVALID (no HTTP). ERR_CANCELED, ERR_NOMEM. The message names host, request ids
+ * and the cause, never a header or a body. e->native is a CURLcode. */
 typedef void (*http_cb)(void *arg, const struct http_answer *a, const struct err *e);
 int http_start(struct http *h, const struct http_ask *ask, http_cb cb, void *arg,
                struct http_call **ret_call, struct err *e);
-void http_cancel(struct http_call *c); /* hurries the callback: ERR_CANCELED, or ERR_UNPROVEN if sent */
+/* Hurries the callback: ERR_CANCELED, or ERR_UNPROVEN if it was sent and may act. */
+void http_cancel(struct http_call *c);
+/* Ends it at once: its callback is never made. Not from that callback. NULL is fine. */
+void http_abandon(struct http_call *c);
 
 /* First value of a response header (no case); NULL. The n-th (0, 1, ...) of several. */
 const char *http_header_get(const struct http_answer *a, const char *name, size_t nth);

@@ -22,7 +22,7 @@ static int hex_value(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* --- taking apart ------------------------------------------------------------------------- */
+/* --- taking apart ---------------------------------------------------------------------------- */
 
 /* "name" or "[address]". Returns what follows it, or NULL. */
 static const char *parse_host(const char *s, struct http_url *u)

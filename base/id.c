@@ -68,6 +68,24 @@ bool id_ulid_ok(const char *s)
     return strspn(s, crockford) == 26;
 }
 
+int id_uuid(char buf[ID_UUID], struct err *e)
+{
+    uint8_t r[16];
+    size_t at = 0;
+
+    if (id_random(r, sizeof(r), e) < 0)
+        return -1;
+    r[6] = (uint8_t)((r[6] & 0x0F) | 0x40); /* version 4 */
+    r[8] = (uint8_t)((r[8] & 0x3F) | 0x80); /* the variant of RFC 4122 */
+    for (size_t i = 0; i < sizeof(r); i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            buf[at++] = '-';
+        id_hex(buf + at, r + i, 1);
+        at += 2;
+    }
+    return 0;
+}
+
 int id_sha256(const void *p, size_t n, uint8_t ret[ID_SHA256], struct err *e)
 {
     static EVP_MD *md; /* fetched once: the implicit fetch costs more than the hash */

@@ -1,4 +1,4 @@
-/* base/id.h -- randomness, case ids (ULID) and SHA-256. */
+/* base/id.h -- randomness, case ids (ULID), UUIDs and SHA-256. */
 #ifndef CORDON_BASE_ID_H
 #define CORDON_BASE_ID_H
 
@@ -9,6 +9,7 @@
 #include "base/err.h"
 
 #define ID_ULID 27 /* 26 characters and the NUL */
+#define ID_UUID 37 /* 36 characters and the NUL */
 #define ID_SHA256 32
 
 /* From getrandom(2); fails rather than give less. */
@@ -18,6 +19,9 @@ int id_random(void *buf, size_t n, struct err *e);
  * and within one millisecond of one process rises by one. */
 int id_ulid(char buf[ID_ULID], int64_t now_ms, struct err *e);
 bool id_ulid_ok(const char *s); /* exactly 26 characters of the alphabet, first 0-7 */
+
+/* A random UUID (RFC 4122, version 4), lower case. */
+int id_uuid(char buf[ID_UUID], struct err *e);
 
 int id_sha256(const void *p, size_t n, uint8_t ret[ID_SHA256], struct err *e);
 void id_hex(char *buf, const uint8_t *p, size_t n);   /* buf: 2n + 1 */

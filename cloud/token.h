@@ -26,14 +26,18 @@ enum token_kind {
 
 struct token_settings { /* copied */
     enum token_kind kind;
-    const char *login_url; /* "https://login.microsoftonline.com"; Okta: the org's URL */
-    const char *tenant;    /* GUID or domain */
-    const char *client_id; /* managed identity: NULL, or the user-assigned one */
-    const char *file;      /* trusted (FILE_SECRET) */
-    const char *key_id;    /* Okta */
-    const char *imds_url;  /* "http://169.254.169.254" */
-    const char *arc_tokens; /* NULL: "/var/opt/azcmagent/tokens" (tests name another) */
-    const char *scope;     /* Entra: resource root, "/.default" is added; Okta: scopes, with spaces */
+    const char *login_url;         /* "https://login.microsoftonline.com"; Okta: the org's URL */
+    const char *tenant;            /* GUID or domain */
+    const char *client_id;         /* managed identity: NULL, or the user-assigned one */
+    const char *file;              /* trusted (FILE_SECRET) */
+    const char *key_id;            /* Okta */
+    const char *imds_url;          /* NULL or "http://169.254.169.254": Azure Arc where its agent is
+                                      installed, else that address. Another: that one */
+    const char *identity_endpoint; /* NULL, or the variable IDENTITY_ENDPOINT where IMDS_ENDPOINT
+                                      is set, too: Azure Arc, and only on a loopback address */
+    const char *arc_tokens;        /* NULL: "/var/opt/azcmagent/tokens" (tests name another) */
+    uint64_t wait_ms;  /* first wait between tries, others by it; 0: 1 s (tests name another) */
+    const char *scope; /* Entra: resource root, "/.default" is added; Okta: scopes, with spaces */
 };
 
 struct token_source;
@@ -54,12 +58,14 @@ void token_ask_cancel(struct token_ask *a); /* its callback is never made */
  * next token_get asks anew. claims: base64 JSON of a claims challenge, or NULL. */
 void token_refused(struct token_source *t, const struct secret *authorization, const char *claims);
 
-/* What the current token says of itself (not verified: only for words to a person). False: none yet,
- * or opaque. role: "User.Read.All". */
+/* What the current token says of itself (not verified: only for words to a person). False: none
+ * yet, or opaque. role: "User.Read.All". */
 bool token_has_role(const struct token_source *t, const char *role);
 bool token_readable(const struct token_source *t);
-const char *token_object_id(const struct token_source *t); /* our service principal; "" */
+const char *token_object_id(const struct token_source *t);       /* our service principal; "" */
 const char *token_directory_roles(const struct token_source *t); /* wids, comma-separated; "" */
 int64_t token_expires_ms(const struct token_source *t);          /* Unix ms; 0: none */
+/* When the certificate ends that was signed with last, Unix ms; 0: none, or not yet used. */
+int64_t token_certificate_ends_ms(const struct token_source *t);
 
 #endif
