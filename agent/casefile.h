@@ -20,6 +20,7 @@
 
 struct world;
 struct casefile;
+struct cloud_leg;
 
 enum effect_state {
     EFFECT_WAITING, /* for its DC */
@@ -108,6 +109,13 @@ struct casefile {
     struct prior *priors;      /* resume: for each (plan step, DC) on record */
     const char *(*prior_names)[2];
     size_t prior_count;
+
+    bool in_ad, in_cloud;    /* where it is to act (--on-prem, --cloud, the configuration) */
+    struct cloud_leg *cloud; /* NULL: none */
+    bool ad_failed;          /* AD's part could not begin */
+    enum err_code ad_why;
+    char *ad_words;
+    struct loop_timer *head_start;
 
     struct converge *converge;
     bool converged, reverted, converge_done;

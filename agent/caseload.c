@@ -62,12 +62,20 @@ static void take_case(struct loading *l, const struct cJSON *j)
     c->ticket = text_dup(json_str(j, "ticket"));
     c->requester = text_dup(json_str(j, "requester"));
     c->privileged = flag(j, "privileged");
+    /* Cases from before there was a cloud say nothing of it. */
+    if (!json_bool(j, "in_ad", &c->in_ad))
+        c->in_ad = true;
+    if (!json_bool(j, "in_cloud", &c->in_cloud))
+        c->in_cloud = false;
     c->options.clear_never_expires = flag(j, "clear_never_expires");
     c->options.must_change = flag(j, "must_change");
     c->options.undo = flag(j, "undo");
     c->options.undo_disabled = flag(j, "undo_disabled");
     c->options.undo_never_expires = flag(j, "undo_never_expires");
     c->options.undo_expired = flag(j, "undo_expired");
+    c->options.undo_entra = flag(j, "undo_entra");
+    c->options.with_mfa = flag(j, "with_mfa");
+    c->found.upn = text_dup(json_str(j, "upn"));
     c->has_guid = guid != NULL && sid != NULL &&
                   ad_guid_from_text(guid, strlen(guid), &c->found.guid) == 0 &&
                   ad_sid_from_text(sid, strlen(sid), &c->found.sid) == 0;
@@ -147,6 +155,10 @@ static void take_step(struct caseload *c, const struct cJSON *j)
     }
     if (!done)
         return;
+    if (strcmp(target, "entra") == 0) {
+        c->did_entra = c->did_entra || (strcmp(step, "entra") == 0 && c->action != ACT_ENABLE);
+        return;
+    }
     if (json_i64(j, "uac_old", &old) && json_i64(j, "uac_new", &new)) {
         c->did_disable = c->did_disable || ((old & 0x2) == 0 && (new & 0x2) != 0);
         c->did_clear_never_expires =

@@ -14,7 +14,7 @@ struct caseload {
     char id[ID_ULID];
     enum action action;
     char *account, *domain, *reason, *ticket, *requester;
-    bool privileged;
+    bool privileged, in_ad, in_cloud;
     struct options options;
     bool has_guid;
     struct ad_found found;
@@ -25,7 +25,7 @@ struct caseload {
     const char *names[CASELOAD_PLACES][2]; /* ours */
     size_t prior_count;
     /* for undo */
-    bool did_disable, did_clear_never_expires, did_expire, did_reset;
+    bool did_disable, did_clear_never_expires, did_expire, did_reset, did_entra;
     struct undo_left left[CASELOAD_PLACES];
     size_t left_count;
     char first_dc[256]; /* that took a change; "" */

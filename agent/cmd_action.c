@@ -1,4 +1,4 @@
-/* agent/cmd_action.c -- disable, enable, expire-password, reset-password, contain: one-shot.
+/* agent/cmd_action.c -- disable, enable, contain, revoke ...: every action, one-shot.
  *
  *   arguments -> accounts -> world_open -> on_world: cases, three for each operation in flight
  *             -> on_case, one by one -> summary -> exit code
@@ -39,7 +39,7 @@ struct args {
     const char *command;
     struct options options;
     const char *reason, *ticket, *dc, *undo_case, *domain, *from;
-    bool json, as_agent, dry_run, privileged;
+    bool json, as_agent, dry_run, privileged, on_prem, cloud;
     uint64_t wait_ms;
     bool has_wait;
     struct accounts accounts;
@@ -197,6 +197,9 @@ enum {
     OPT_PRIVILEGED,
     OPT_WAIT,
     OPT_DOMAIN,
+    OPT_ON_PREM,
+    OPT_CLOUD,
+    OPT_MFA,
     OPT_HELP
 };
 
@@ -213,6 +216,9 @@ static const struct option long_options[] = {{"reason", required_argument, NULL,
                                              {"privileged", no_argument, NULL, OPT_PRIVILEGED},
                                              {"wait", required_argument, NULL, OPT_WAIT},
                                              {"domain", required_argument, NULL, OPT_DOMAIN},
+                                             {"on-prem", no_argument, NULL, OPT_ON_PREM},
+                                             {"cloud", no_argument, NULL, OPT_CLOUD},
+                                             {"mfa", no_argument, NULL, OPT_MFA},
                                              {"help", no_argument, NULL, OPT_HELP},
                                              {NULL, 0, NULL, 0}};
 
@@ -291,6 +297,15 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
         case OPT_DOMAIN:
             a->domain = optarg;
             break;
+        case OPT_ON_PREM:
+            a->on_prem = true;
+            break;
+        case OPT_CLOUD:
+            a->cloud = true;
+            break;
+        case OPT_MFA:
+            a->options.with_mfa = true;
+            break;
         case OPT_HELP:
             cmd_help(argv[0]);
             return 1;
@@ -319,6 +334,10 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
                        "--clear-never-expires goes with expire-password or --must-change");
     if (a->options.must_change && a->action != ACT_RESET && a->action != ACT_CONTAIN)
         return err_set(e, ERR_USAGE, 0, "--must-change goes with reset-password or contain");
+    if (a->options.with_mfa && a->action != ACT_EXPIRE)
+        return err_set(e, ERR_USAGE, 0, "--mfa goes with expire-password");
+    if (a->on_prem && plan_for(a->action)->count == 0)
+        return err_set(e, ERR_USAGE, 0, "%s has no part in AD", argv[0]);
     if (a->undo_case == NULL && a->accounts.count == 0)
         return err_set(e, ERR_USAGE, 0,
                        a->from != NULL ? "%s: no account in it" : "%s: which account? (--help)",
@@ -353,7 +372,9 @@ static int launch_one(struct driver *d, size_t i, struct err *e)
                         .ticket = a->ticket,
                         .requester = d->requester,
                         .dry_run = a->dry_run,
-                        .privileged = a->privileged};
+                        .privileged = a->privileged,
+                        .in_ad = a->on_prem || !a->cloud,
+                        .in_cloud = a->cloud || !a->on_prem};
 
     if (d->load != NULL) {
         r.account = d->load->account;
@@ -418,7 +439,8 @@ static void on_world(void *arg, const struct err *e)
 {
     struct driver *d = arg;
 
-    if (e != NULL) {
+    /* Without a DC the cloud's part goes on; each case says why AD's does not. */
+    if (e != NULL && (e->code == ERR_CONFIG || d->world.cloud == NULL)) {
         if (e->code == ERR_CONFIG)
             d->exit = cmd_fail(d->args->command, EXIT_CONFIG, "%s", e->msg);
         else
@@ -430,10 +452,11 @@ static void on_world(void *arg, const struct err *e)
         const struct ad_cred *cred = ad_dcs_cred(d->world.dcs);
         const struct passwd *pw = getpwuid(getuid());
 
-        if (d->args->as_agent)
-            (void)snprintf(d->requester, sizeof(d->requester), "%s on %.*s as %s",
+        if (d->args->as_agent || cred == NULL || cred->principal[0] == '\0')
+            (void)snprintf(d->requester, sizeof(d->requester), "%s on %.*s%s%s",
                            pw != NULL ? pw->pw_name : "?", (int)strcspn(d->world.own_computer, "$"),
-                           d->world.own_computer, cred->principal);
+                           d->world.own_computer, cred != NULL ? " as " : "",
+                           cred != NULL ? cred->principal : "");
         else
             (void)snprintf(d->requester, sizeof(d->requester), "%s", cred->principal);
     }
@@ -510,6 +533,8 @@ static int carry_out(struct args *a, const char *resume_id)
             a->action = d.load->action;
             a->reason = d.load->reason;
             a->ticket = d.load->ticket;
+            a->on_prem = d.load->in_ad && !d.load->in_cloud;
+            a->cloud = d.load->in_cloud && !d.load->in_ad;
             (void)snprintf(d.requester, sizeof(d.requester), "%s",
                            d.load->requester != NULL ? d.load->requester : "");
         } else {
@@ -517,6 +542,7 @@ static int carry_out(struct args *a, const char *resume_id)
             a->options.undo_disabled = d.load->did_disable;
             a->options.undo_never_expires = d.load->did_clear_never_expires;
             a->options.undo_expired = d.load->did_expire;
+            a->options.undo_entra = d.load->did_entra;
             a->options.left = d.load->left;
             a->options.left_count = d.load->left_count;
         }
@@ -540,6 +566,13 @@ static int carry_out(struct args *a, const char *resume_id)
     o.only_dc = a->dc;
     o.with_ledger = !a->dry_run;
     o.with_watch = !a->dry_run;
+    o.with_cloud = cfg->entra.on && (a->cloud || !a->on_prem);
+    if (!cfg->entra.on && (a->cloud || plan_for(a->action)->count == 0)) {
+        code = cmd_fail(a->command, EXIT_CONFIG,
+                        "%s needs a section [entra] in %s (cordon config sample shows one)",
+                        a->cloud ? "--cloud" : a->command, cmd_config_path());
+        goto out;
+    }
     o.state_dir = state;
     o.wait_ms = a->has_wait ? a->wait_ms : cfg->wait_ms;
     o.report = d.report;

@@ -41,6 +41,7 @@ extern char **environ;
     "  --dc HOST          write to this DC only\n"                                              \
     "  --domain NAME      which configured domain (default: the first)\n"                       \
     "  --wait TIME        how long to wait until every DC has it (default 15s)\n"               \
+    "  --on-prem, --cloud only in AD, only in Entra ID (default: both, where configured)\n"     \
     "  --as-agent         act with the agent's keytab, not with your own ticket\n"              \
     "  --privileged       also a privileged account: only where the configuration allows it,\n" \
     "                     and never without a second person\n"                                  \
@@ -60,7 +61,9 @@ static const struct {
      "The user must choose a new password at the next logon (pwdLastSet = 0). Refuses where that\n"
      "would do nothing or lock the user out.\n\n"
      "  --clear-never-expires  also clear \"password never expires\", in the same "
-     "change\n" ACTION_OPTIONS},
+     "change\n"
+     "  --mfa              in Entra, for users of the cloud alone: after a multi-factor "
+     "sign-in\n" ACTION_OPTIONS},
     {"reset-password",
      "Sets a random password, twice. Nobody is shown it, and it is kept nowhere.\n\n"
      "  --must-change      then make the user choose a new one at the next logon\n"
@@ -68,6 +71,12 @@ static const struct {
     {"contain", "The strongest form: disable and reset-password as one plan.\n\n"
                 "  --must-change      the user must choose a new password once enabled "
                 "again\n" ACTION_OPTIONS},
+    {"revoke",
+     "Ends the user's sessions in Entra ID: refresh tokens and browser cookies. Nothing is\n"
+     "changed in AD.\n\n" ACTION_OPTIONS},
+    {"mark-compromised",
+     "Tells Identity Protection that the user is compromised (risk high).\n\n" ACTION_OPTIONS},
+    {"dismiss-risk", "Tells Identity Protection that the user's risk is none.\n\n" ACTION_OPTIONS},
     {"show", "Everything that decides about an account. Changes nothing.\n\n"
              "  --dc HOST, --domain NAME, --as-agent, --json\n"},
     {"cases", "Lists the cases in the ledger, newest first.\n\n"
@@ -95,6 +104,10 @@ const struct command commands[] = {
     {"expire-password", cmd_action, ACTION_ARGS, "force a new password, where that means anything"},
     {"reset-password", cmd_action, ACTION_ARGS, "set a random password, twice"},
     {"contain", cmd_action, ACTION_ARGS, "disable and reset-password, as one plan"},
+    {"revoke", cmd_action, ACTION_ARGS, "end the sessions in Entra ID"},
+    {"mark-compromised", cmd_action, ACTION_ARGS,
+     "confirm the user as compromised to Identity Protection"},
+    {"dismiss-risk", cmd_action, ACTION_ARGS, "dismiss the user's risk in Identity Protection"},
     {"show", cmd_show, "[options] ACCOUNT...", "everything that decides about an account"},
     {"cases", cmd_cases, "[--open] [--limit N] [--json]", "list the cases in the ledger"},
     {"case", cmd_case, "[--resume] [--json] ID", "one case with its steps and evidence"},

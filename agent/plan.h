@@ -20,12 +20,13 @@ struct undo_left {
 
 /* What the person asked for beyond the action. */
 struct options {
-    bool clear_never_expires, must_change;
+    bool clear_never_expires, must_change, with_mfa;
     /* enable --case: put back exactly this */
     bool undo;
     bool undo_disabled;           /* the case set ACCOUNTDISABLE */
     bool undo_never_expires;      /* the case cleared DONT_EXPIRE_PASSWORD */
     bool undo_expired;            /* the case set pwdLastSet to 0 */
+    bool undo_entra;              /* the case set accountEnabled false */
     const struct undo_left *left; /* borrowed */
     size_t left_count;
 };
@@ -48,12 +49,19 @@ struct plan_step {
     const struct effect_kind *kind;
     bool every_dc; /* sent to every writable DC at once (where the config says write = all) */
 };
+struct cloud_kind;
+struct plan_cloud {
+    const struct cloud_kind *kind;
+    bool goal; /* the verdict asks for it */
+};
 struct plan {
     enum action action;
     bool credentials; /* the lists of this family apply; else those of `disable` */
     bool both;        /* the lists of both families apply */
     struct plan_step steps[3];
-    size_t count;
+    size_t count; /* 0: nothing is changed in AD */
+    struct plan_cloud cloud[3];
+    size_t cloud_count;
     const char *past; /* "disabled": for a person */
 };
 const struct plan *plan_for(enum action a);

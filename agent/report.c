@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/casefile.h"
+#include "agent/cloud_leg.h"
 #include "agent/residual.h"
 #include "agent/run.h"
 #include "agent/world.h"
@@ -195,6 +196,13 @@ void report_verdict_json(const struct casefile *cf, struct json_out *o)
     json_out_str(o, "proof", proof_word(cf->proof));
     json_out_str(o, "rule", cf->rule);
     json_out_str(o, "detail", case_detail(cf));
+    if (cf->cloud != NULL && cf->cloud->has_user) {
+        json_out_object(o, "entra");
+        json_out_str(o, "id", cf->cloud->user.id);
+        json_out_str(o, "upn", cf->cloud->user.upn);
+        json_out_bool(o, "enabled", cf->cloud->user.enabled);
+        json_out_end_object(o);
+    }
     json_out_array(o, "residual");
     for (unsigned i = 0; i < n; i++) {
         json_out_object(o, NULL);

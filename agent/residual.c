@@ -6,9 +6,12 @@
 #include <stdio.h>
 
 #include "agent/casefile.h"
+#include "agent/cloud_leg.h"
 #include "agent/world.h"
 
 #define TICKET_MS (INT64_C(600) * 60 * 1000) /* MaxTicketAge, MaxServiceAge: 10 h / 600 min */
+#define ACCESS_TOKEN_MS (INT64_C(90) * 60 * 1000)
+#define CAE_MS (INT64_C(15) * 60 * 1000)
 #define RECHECK_MS                                                                 \
     (INT64_C(20) * 60 * 1000) /* a KDC asks again only for tickets older than that \
                                */
@@ -20,6 +23,35 @@ static unsigned add(struct residual *list, unsigned n, int64_t until, const char
     list[n].until_ms = until;
     (void)snprintf(list[n].what, sizeof(list[n].what), "%s", what);
     return n + 1;
+}
+
+/* entra-graph.md 11.1. Of a token that is out, only the issuer's default lifetime is known. */
+static unsigned cloud_part(const struct casefile *cf, int64_t now_ms,
+                           struct residual ret[RESIDUAL_MAX], unsigned n)
+{
+    const struct cloud_leg *l = cf->cloud;
+    bool acted = false;
+
+    if (l == NULL || !l->has_user || cf->plan->action == ACT_ENABLE)
+        return n;
+    for (size_t i = 0; i < l->act_count; i++) {
+        const struct cloud_act *x = &l->acts[i];
+
+        acted = acted || ((x->kind == &cloud_disable || x->kind == &cloud_revoke) &&
+                          (x->step.outcome == OUT_DONE || x->step.outcome == OUT_ALREADY ||
+                           x->step.outcome == OUT_UNCONFIRMED));
+    }
+    if (acted) {
+        n = add(ret, n, now_ms + CAE_MS,
+                "Entra access tokens in services with continuous access evaluation (Exchange, "
+                "SharePoint, Teams)");
+        n = add(ret, n, now_ms + ACCESS_TOKEN_MS,
+                "Entra access tokens in apps without continuous access evaluation (60 to 90 min)");
+        n = add(ret, n, 0, "sessions that apps keep for themselves: end them in the app");
+    }
+    if (l->user.guest)
+        n = add(ret, n, 0, "a guest: what the home tenant allows");
+    return n;
 }
 
 unsigned residual_list(const struct casefile *cf, int64_t now_ms, struct residual ret[RESIDUAL_MAX])
@@ -40,6 +72,7 @@ unsigned residual_list(const struct casefile *cf, int64_t now_ms, struct residua
         expired = expired || (so && x->edits.pwd == AD_PWD_EXPIRE);
         changed = changed || so;
     }
+    n = cloud_part(cf, now_ms, ret, n);
     if (!changed || cf->plan->action == ACT_ENABLE) {
         if (cf->plan->action == ACT_ENABLE && changed && cf->options.undo &&
             cf->options.undo_expired)

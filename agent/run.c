@@ -3,7 +3,9 @@
  *   begin             a DC to ask
  *   on_found          the account, by its GUID from here on
  *   judge_all         read and judge it at every DC that will be written to
- *   on_judged         one of them answered; all: go
+ *   on_judged         one of them answered
+ *   maybe_go          all, and Entra too (or it is not to be waited for): go
+ *   without_ad        AD cannot say who it is, or has no such account: the cloud alone
  *   refuse            a guard said no, in words
  *   go                the effects of this plan step, at one DC or at all
  *   effect_done       one ended; all: the next plan step
@@ -20,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/cloud_leg.h"
 #include "agent/effect.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -38,6 +41,10 @@ static void on_judged(void *arg, struct ad_account *a, const struct err *e);
 static void on_grace(void *arg);
 static void refuse(struct casefile *cf, const struct judgement *j, struct ad_dc *dc,
                    const struct ad_account *a);
+static bool maybe_go(struct casefile *cf, bool after_grace);
+static void resolved(struct casefile *cf);
+static void on_explained(void *arg, const char *words);
+static void without_ad(struct casefile *cf, const struct err *e);
 static void go(struct casefile *cf);
 static void effect_done(struct effect *x);
 static void after_effects(struct casefile *cf);
@@ -66,6 +73,8 @@ int run_case_start(struct world *w, const struct request *r,
     cf->requester = r->requester;
     cf->dry_run = r->dry_run;
     cf->privileged = r->privileged;
+    cf->in_ad = r->in_ad;
+    cf->in_cloud = r->in_cloud && w->cloud != NULL;
     cf->typed = text_dup(r->account);
     cf->done = done;
     cf->arg = arg;
@@ -126,6 +135,8 @@ static void case_free(struct casefile *cf)
     ad_gather_crowded(cf->w->gather, --cf->w->running_count >= CROWD);
     loop_timer_stop(&cf->grace);
     loop_timer_stop(&cf->later);
+    loop_timer_stop(&cf->head_start);
+    cloud_leg_free(cf);
     converge_free(cf);
     legs_free(cf);
     for (size_t i = 0; i < cf->effect_count; i++)
@@ -133,6 +144,7 @@ static void case_free(struct casefile *cf)
     free(cf->effects);
     ad_found_done(&cf->found);
     free(cf->detail);
+    free(cf->ad_words);
     free(cf->typed);
     if (cf->w->ledger != NULL && cf->recorded)
         ledger_unlock_case(cf->w->ledger, cf->id);
@@ -143,7 +155,7 @@ static void case_free(struct casefile *cf)
 static void case_end(void *arg)
 {
     struct casefile *cf = arg;
-    bool pending = false;
+    bool pending = cloud_leg_busy(cf);
 
     cf->later = NULL;
     for (size_t i = 0; i < cf->leg_count; i++) {
@@ -185,11 +197,11 @@ static void begin(void *arg)
     }
     if (cf->home == NULL) {
         (void)world_no_dc(cf->w, &e);
-        run_fail(cf, &e);
+        without_ad(cf, &e);
         return;
     }
     if (cf->resolved) {
-        judge_all(cf);
+        resolved(cf);
         return;
     }
     if (ad_name_parse(cf->typed, strlen(cf->typed), cf->w->domain->name, &name, &e) < 0) {
@@ -210,7 +222,7 @@ static void on_found(void *arg, const struct ad_found *found, size_t n, const st
         return;
     }
     if (e != NULL) {
-        run_fail(cf, e);
+        without_ad(cf, e);
         return;
     }
     (void)n;
@@ -219,7 +231,74 @@ static void on_found(void *arg, const struct ad_found *found, size_t n, const st
         return;
     }
     cf->resolved = true;
+    resolved(cf);
+}
+
+/* Who it is in Entra is asked while the DCs are. */
+static void resolved(struct casefile *cf)
+{
+    struct err e;
+
+    if (cf->in_cloud && cf->cloud == NULL && cloud_leg_start(cf, &e) < 0) {
+        run_fail(cf, &e);
+        return;
+    }
     judge_all(cf);
+}
+
+/* A dead DC delays no cloud, and not every account of Entra is one of AD. */
+static void without_ad(struct casefile *cf, const struct err *e)
+{
+    bool asked = e->code == ERR_NOTFOUND;
+    struct err mine;
+
+    if (!cf->in_cloud || cf->w->interrupted || cf->going || cf->cloud != NULL ||
+        e->code == ERR_AMBIGUOUS || e->code == ERR_USAGE || e->code == ERR_NOMEM) {
+        run_fail(cf, e);
+        return;
+    }
+    /* Lists that cannot be resolved protect: nothing is touched. */
+    if (cf->w->policy == NULL && world_has_lists(cf->w)) {
+        (void)err_set(&mine, e->code, e->native,
+                      "%.300s; nor is anything done in the cloud: the lists of the configuration "
+                      "cannot be looked up without a DC",
+                      e->msg);
+        run_fail(cf, &mine);
+        return;
+    }
+    cf->ad_failed = true;
+    cf->ad_why = e->code;
+    cf->ad_words = text_dup(e->msg);
+    cf->converge_done = true;
+    if (!asked)
+        log_warning("case=%s going on in the cloud without AD: %s", cf->id, e->msg);
+    if (cloud_leg_start(cf, &mine) < 0)
+        run_fail(cf, &mine);
+}
+
+void run_cloud_judged(struct casefile *cf)
+{
+    const char *rule, *words;
+
+    if (cf->ending)
+        return;
+    if (!cf->going && cloud_leg_refuses(cf, &rule, &words)) {
+        cf->ending = true;
+        cf->verdict = VERDICT_REFUSED;
+        (void)snprintf(cf->rule, sizeof(cf->rule), "%s", rule);
+        run_say(cf, "%s", words);
+        on_explained(cf, NULL);
+        return;
+    }
+    if (!cf->ad_failed) {
+        (void)maybe_go(cf, false);
+        return;
+    }
+    cf->going = true;
+    if (cf->dry_run)
+        run_dry(cf);
+    else
+        cloud_leg_go(cf);
 }
 
 /* --- judge -------------------------------------------------------------------------------------
@@ -331,12 +410,18 @@ static void on_judged(void *arg, struct ad_account *a, const struct err *e)
             return;
         }
     }
-    if (all_judged(cf, false)) {
-        go(cf);
-        return;
-    }
-    if (cf->grace == NULL)
+    if (!maybe_go(cf, false) && cf->grace == NULL)
         cf->grace = loop_timer_start(cf->w->loop, GRACE_MS, on_grace, cf);
+}
+
+/* True: gone, and perhaps ended: the case is not to be touched any more. */
+static bool maybe_go(struct casefile *cf, bool after_grace)
+{
+    if (!cf->judging || cf->going || cf->ending || !all_judged(cf, after_grace) ||
+        !cloud_leg_judged(cf))
+        return false;
+    go(cf);
+    return true;
 }
 
 static void on_grace(void *arg)
@@ -346,9 +431,7 @@ static void on_grace(void *arg)
     cf->grace = NULL;
     if (!cf->judging || cf->going || cf->ending)
         return;
-    if (all_judged(cf, true))
-        go(cf);
-    else
+    if (!maybe_go(cf, true))
         cf->grace = loop_timer_start(cf->w->loop, GRACE_MS, on_grace, cf);
 }
 
@@ -404,8 +487,7 @@ static void refuse(struct casefile *cf, const struct judgement *j, struct ad_dc 
 /* --- effects ------------------------------------------------------------------------------------
  */
 
-static const struct prior *find_prior(const struct casefile *cf, const char *step,
-                                      const char *target)
+const struct prior *run_find_prior(const struct casefile *cf, const char *step, const char *target)
 {
     for (size_t i = 0; i < cf->prior_count; i++) {
         if (strcmp(cf->prior_names[i][0], step) == 0 &&
@@ -425,12 +507,36 @@ static int add_effect(struct casefile *cf, const struct effect_kind *kind, struc
         return err_set(e, ERR_NOMEM, 0, "case");
     }
     cf->effects = more;
-    if (effect_start(cf, kind, dc, account, find_prior(cf, kind->step, dc->host), effect_done,
+    if (effect_start(cf, kind, dc, account, run_find_prior(cf, kind->step, dc->host), effect_done,
                      &cf->effects[cf->effect_count], e) < 0)
         return -1;
     cf->effect_count++;
     cf->effects_open++;
     return 0;
+}
+
+/* The cloud waits for the first DC that accepts, but not for ever; where nothing is done in AD, for
+ * nothing. An account that is to be enabled waits: Entra's part alone would not last. */
+static void on_head_start(void *arg)
+{
+    struct casefile *cf = arg;
+
+    cf->head_start = NULL;
+    cloud_leg_go(cf);
+}
+
+static void start_cloud(struct casefile *cf)
+{
+    if (run_ad_steps(cf) == 0)
+        cloud_leg_go(cf);
+    else if (cf->cloud != NULL && cf->plan->action != ACT_ENABLE)
+        cf->head_start =
+            loop_timer_start(cf->w->loop, cf->w->cfg->cloud_after_ms, on_head_start, cf);
+}
+
+size_t run_ad_steps(const struct casefile *cf)
+{
+    return cf->in_ad && !cf->ad_failed ? cf->plan->count : 0;
 }
 
 static void go(struct casefile *cf)
@@ -454,6 +560,11 @@ static void go(struct casefile *cf)
 
         step_say(&s, "not privileged; on no list that holds it");
         run_tell(cf, &s);
+        start_cloud(cf);
+    }
+    if (run_ad_steps(cf) == 0) {
+        after_effects(cf);
+        return;
     }
     if (ps->every_dc && run_wide(cf)) {
         for (size_t i = 0; i < cf->leg_count; i++) {
@@ -475,10 +586,12 @@ static void go(struct casefile *cf)
 
 void run_accepted(struct casefile *cf, struct effect *x)
 {
-    if (cf->accepted_us != 0)
+    if (cf->accepted_at != NULL)
         return;
-    cf->accepted_us = run_now_us(cf);
+    if (cf->accepted_us == 0)
+        cf->accepted_us = run_now_us(cf);
     cf->accepted_at = x->dc;
+    cloud_leg_go(cf);
 }
 
 /* Might another DC take what this one could not? Only what surely was not done here. */
@@ -562,37 +675,45 @@ static bool goal_met(const struct casefile *cf, const struct effect_kind *kind)
     return false;
 }
 
+/* AD's part has nothing more to do; everywhere: every writable DC shows it. */
+static void ad_over(struct casefile *cf, bool everywhere)
+{
+    cf->converge_done = true;
+    cloud_leg_converged(cf, everywhere);
+    run_settle(cf);
+}
+
 static void after_effects(struct casefile *cf)
 {
     bool any = false;
     struct err e;
 
     /* Each part of the plan is worth having without the others: go on even where one failed. */
-    if (cf->plan_at + 1 < cf->plan->count && !cf->w->interrupted) {
+    if (cf->plan_at + 1 < run_ad_steps(cf) && !cf->w->interrupted) {
         cf->plan_at++;
         go(cf);
         return;
     }
-    for (size_t i = 0; i < cf->plan->count; i++)
+    for (size_t i = 0; i < run_ad_steps(cf); i++)
         any = any || goal_met(cf, cf->plan->steps[i].kind);
+    if (!any && cf->plan->action == ACT_ENABLE && run_ad_steps(cf) > 0)
+        cloud_leg_withhold(cf, "AD's part failed, and Entra's alone would not last");
+    cloud_leg_go(cf);
     if (!any || cf->w->interrupted) {
-        cf->converge_done = true;
-        run_settle(cf);
+        ad_over(cf, false);
         return;
     }
     run_push_all(cf);
     if (converge_start(cf, on_converged, &e) < 0) {
         log_error("case=%s converge: %s", cf->id, e.msg);
-        cf->converge_done = true;
-        run_settle(cf);
+        ad_over(cf, false);
     }
 }
 
 static void on_converged(struct casefile *cf, const struct step *s)
 {
-    cf->converge_done = true;
     run_tell_and_record(cf, s);
-    run_settle(cf);
+    ad_over(cf, s->outcome == OUT_DONE);
 }
 
 /* --- from outside ---------------------------------------------------------------------------- */
@@ -610,10 +731,8 @@ void run_dc_changed(struct world *w, struct ad_dc *dc)
                 if (cf->legs[i].dc == dc)
                     judge_ask(&cf->legs[i]);
             }
-            if (all_judged(cf, false)) {
-                go(cf);
+            if (maybe_go(cf, false))
                 continue;
-            }
         }
         for (size_t i = 0; i < cf->effect_count; i++) {
             if (cf->effects[i]->dc == dc)
@@ -632,5 +751,6 @@ void run_interrupt(struct world *w)
         cf->interrupted = true;
         for (size_t i = 0; i < cf->effect_count; i++)
             effect_interrupt(cf->effects[i]);
+        cloud_leg_interrupt(cf);
     }
 }

@@ -18,6 +18,7 @@ struct request {
     const char *account;                     /* as typed; NULL with `guid` */
     const char *reason, *ticket, *requester; /* borrowed until the case is done */
     bool dry_run, privileged;
+    bool in_ad, in_cloud; /* where to act; at least one */
     /* resume: the case as the ledger has it */
     const char *case_id;          /* NULL: a new one */
     const struct ad_found *known; /* the account is known by GUID: no look-up by name */
@@ -46,6 +47,10 @@ int run_record(struct casefile *cf, const char *kind, const char *body, ledger_c
 void run_step_json(const struct casefile *cf, const struct step *s, struct json_out *o);
 void run_accepted(struct casefile *cf, struct effect *x);
 void run_confirmed(struct casefile *cf, struct effect *x);
+/* The cloud leg knows whether it may act, or is not to be waited for. May end the case. */
+void run_cloud_judged(struct casefile *cf);
+/* What an earlier run of this case had in hand there, or NULL. */
+const struct prior *run_find_prior(const struct casefile *cf, const char *step, const char *target);
 
 /* --- converge.c --------------------------------------------------------------------------- */
 /* Ask every writable DC until all show the same version of what was changed, or until `wait`. */

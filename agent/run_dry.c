@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/cloud_leg.h"
 #include "base/cleanup.h"
 
 void run_dry(struct casefile *cf)
@@ -17,7 +18,7 @@ void run_dry(struct casefile *cf)
 
     step_say(&s, "not privileged; on no list that holds it");
     run_tell(cf, &s);
-    for (size_t i = 0; i < cf->plan->count; i++) {
+    for (size_t i = 0; i < run_ad_steps(cf); i++) {
         const struct plan_step *ps = &cf->plan->steps[i];
         struct ad_edits edits = {0};
         struct err why = ERR_NONE;
@@ -55,6 +56,7 @@ void run_dry(struct casefile *cf)
                                                   : "set pwdLastSet -> now");
         run_tell(cf, &s);
     }
+    cloud_leg_dry(cf);
     cf->ending = true;
     cf->ended_us = run_now_us(cf);
     cf->planned = true;

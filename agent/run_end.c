@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/cloud_leg.h"
 #include "agent/effect.h"
 #include "base/log.h"
 #include "base/stamp.h"
@@ -118,21 +119,64 @@ static void explain_verdict(struct casefile *cf)
 }
 
 /* Everything in? */
+/* AD could not be asked, or has no such account. Is there a part for it at all? An account that
+ * lives in the cloud alone has none. */
+static bool ad_is_missing(const struct casefile *cf)
+{
+    const struct entra_user *u = cf->cloud != NULL && cf->cloud->has_user ? &cf->cloud->user : NULL;
+
+    return cf->ad_failed && cf->in_ad && cf->plan->count > 0 &&
+           (u == NULL || u->synced == ENTRA_TRUE || u->sid != NULL);
+}
+
+/* Nobody in AD and nobody in Entra: as if only AD had been asked. */
+static void settle_nobody(struct casefile *cf)
+{
+    struct err e;
+
+    (void)err_set(&e, cf->ad_why, 0, "%s", cf->ad_words != NULL ? cf->ad_words : "");
+    if (!cf->cloud->absent)
+        (void)err_set(&e, cf->ad_why == ERR_NOTFOUND ? cf->cloud->why : cf->ad_why, 0,
+                      "AD: %.220s; Entra: %.220s", cf->ad_words != NULL ? cf->ad_words : "",
+                      cf->cloud->why_words != NULL ? cf->cloud->why_words : "");
+    else if (cf->ad_why == ERR_NOTFOUND)
+        (void)err_set(&e, ERR_NOTFOUND, 0, "%.400s, nor in Entra", cf->ad_words);
+    run_fail(cf, &e);
+}
+
+/* Everything in? */
 void run_settle(struct casefile *cf)
 {
-    struct goal_facts g[3];
+    struct goal_facts g[8];
     struct verdict_out out;
+    size_t n = 0;
 
     if (cf->ending || cf->effects_open > 0 || cf->confirms_open > 0 || cf->pushes_open > 0 ||
-        !cf->converge_done)
+        !cf->converge_done || !cloud_leg_ended(cf))
         return;
     cf->ending = true;
-    for (size_t i = 0; i < cf->plan->count; i++)
-        goal_facts(cf, cf->plan->steps[i].kind, &g[i]);
-    out = verdict_of(g, cf->plan->count);
+    if (cf->ad_failed && !cf->cloud->has_user) {
+        settle_nobody(cf);
+        return;
+    }
+    for (size_t i = 0; i < run_ad_steps(cf); i++)
+        goal_facts(cf, cf->plan->steps[i].kind, &g[n++]);
+    if (ad_is_missing(cf))
+        g[n++] = (struct goal_facts){.some_failed = true};
+    n += cloud_leg_goals(cf, g + n, sizeof(g) / sizeof(g[0]) - n);
+    out = verdict_of(g, n);
     cf->verdict = out.verdict;
     cf->proof = out.proof;
     explain_verdict(cf);
+    if (ad_is_missing(cf))
+        run_add_detail(cf, cf->ad_words != NULL ? cf->ad_words : "AD was not reached");
+    cloud_leg_explain(cf);
+    if (cf->cloud != NULL && cf->cloud->held && cf->verdict == VERDICT_REFUSED)
+        cf->verdict = VERDICT_HELD;
+    if (n == 0 && cf->cloud != NULL && cf->cloud->absent) {
+        cf->verdict = VERDICT_NOT_FOUND;
+        run_add_detail(cf, cf->cloud->why_words != NULL ? cf->cloud->why_words : "no such user");
+    }
     run_conclude(cf);
 }
 

@@ -6,7 +6,8 @@
 
 /* run.c */
 uint64_t run_now_us(const struct casefile *cf);
-bool run_wide(const struct casefile *cf); /* goes to every DC, not to one */
+size_t run_ad_steps(const struct casefile *cf); /* how many steps are for AD; 0: none */
+bool run_wide(const struct casefile *cf);       /* goes to every DC, not to one */
 void run_case_end(struct casefile *cf); /* after `done`: it frees itself, perhaps a little later */
 
 /* run_tell.c */

@@ -117,11 +117,16 @@ int run_record(struct casefile *cf, const char *kind, const char *body, ledger_c
         json_out_bool(&o, "undo_disabled", cf->options.undo_disabled);
         json_out_bool(&o, "undo_never_expires", cf->options.undo_never_expires);
         json_out_bool(&o, "undo_expired", cf->options.undo_expired);
+        json_out_bool(&o, "undo_entra", cf->options.undo_entra);
+        json_out_bool(&o, "with_mfa", cf->options.with_mfa);
+        json_out_bool(&o, "in_ad", cf->in_ad);
+        json_out_bool(&o, "in_cloud", cf->in_cloud);
         if (cf->resolved) {
             json_out_str(&o, "guid", ad_guid_to_text(&cf->found.guid, guid));
             json_out_str(&o, "sid", ad_sid_to_text(&cf->found.sid, sid));
             json_out_str(&o, "dn", cf->found.dn);
             json_out_str(&o, "sam", cf->found.sam);
+            json_out_str(&o, "upn", cf->found.upn);
         }
         json_out_end_object(&o);
         rc = text_check(&t, "case", e);

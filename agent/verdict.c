@@ -6,13 +6,16 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
-static const char *const actions[] = {"disable", "enable", "expire-password", "reset-password",
-                                      "contain"};
+static const char *const actions[] = {"disable", "enable", "expire-password",  "reset-password",
+                                      "contain", "revoke", "mark-compromised", "dismiss-risk"};
 /* Other names for them in requests: the verbs of Graph's invokeAction. */
 static const struct {
     const char *verb;
     enum action action;
-} verbs[] = {{"forcePasswordReset", ACT_EXPIRE}};
+} verbs[] = {{"forcePasswordReset", ACT_EXPIRE},
+             {"revokeAllSessions", ACT_REVOKE},
+             {"requireUserToSignInAgain", ACT_REVOKE},
+             {"markUserAsCompromised", ACT_MARK}};
 static const char *const proofs[] = {"none", "accepted", "read-back", "logged", "everywhere"};
 static const char *const outcomes[] = {"done",   "already",     "skipped", "refused",
                                        "failed", "unconfirmed", "unknown"};
@@ -88,8 +91,8 @@ static enum goal_is judge(const struct goal_facts *g, enum proof *ret_proof)
             return GOAL_FAILED; /* the DC said yes, and the account shows no: nothing is changed */
         return g->some_refused && !g->some_failed ? GOAL_REFUSED : GOAL_FAILED;
     }
-    *ret_proof = PROOF_READ_BACK;
-    if (g->reverted)
+    *ret_proof = g->not_shown ? PROOF_ACCEPTED : PROOF_READ_BACK;
+    if (g->reverted || (g->not_shown && !g->some_logged))
         return GOAL_UNPROVEN;
 
     /* What was so before has no event of ours to show: only all DCs alike prove it. */

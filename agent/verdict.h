@@ -8,7 +8,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum action { ACT_DISABLE, ACT_ENABLE, ACT_EXPIRE, ACT_RESET, ACT_CONTAIN };
+enum action {
+    ACT_DISABLE,
+    ACT_ENABLE,
+    ACT_EXPIRE,
+    ACT_RESET,
+    ACT_CONTAIN,
+    ACT_REVOKE,
+    ACT_MARK,
+    ACT_DISMISS,
+};
 const char *action_word(enum action a);             /* "disable", "expire-password", ... */
 bool action_parse(const char *s, enum action *ret); /* also Graph's verbs */
 
@@ -44,10 +53,11 @@ int verdict_exit(enum verdict v); /* 0, 10..16 */
 
 enum { EXIT_USAGE = 64, EXIT_CONFIG = 78 };
 
-/* One goal of a plan (the disable, the reset), over all DCs it was sent to. */
+/* One goal of a plan (the disable, the reset, the revoke), wherever it was sent. */
 struct goal_facts {
     bool some_done, some_already, some_unknown, some_refused, some_failed;
     bool some_undone; /* accepted, but reading back shows otherwise */
+    bool not_shown;   /* accepted, and reading back never showed it */
     bool some_logged; /* an event of ours proves it, at the DC that did it */
     bool log_watched; /* there is a log to prove it with (events is not none) */
     bool converged;   /* every writable DC shows the same version, and it is what we wanted */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/cloud.h"
 #include "agent/run.h"
 #include "base/log.h"
 #include "base/stamp.h"
@@ -129,6 +130,8 @@ int world_open(struct loop *l, const struct world_opts *opts, struct world *w,
     }
     if (ad_gather_new(l, &w->gather, e) < 0)
         return -1;
+    if (opts->with_cloud && cloud_open(l, opts->cfg, opts->domain->name, &w->cloud, e) < 0)
+        return -1;
     if (opts->with_ledger &&
         ledger_open(opts->state_dir, l, /* readonly */ false, &w->ledger, e) < 0)
         return -1;
@@ -148,6 +151,8 @@ void world_close(struct world *w)
     loop_timer_stop(&w->later);
     ad_gather_free(w->gather);
     w->gather = NULL;
+    cloud_close(w->cloud);
+    w->cloud = NULL;
     ad_dcs_close(&w->dcs);
     watch_close(&w->watch);
     policy_free(w->policy);
@@ -173,6 +178,15 @@ struct ad_dc *world_dc(struct world *w, bool write)
 bool world_hopeful(const struct world *w)
 {
     return ad_dcs_hopeful(w->dcs);
+}
+
+bool world_has_lists(const struct world *w)
+{
+    const struct cfg_policy *p = &w->cfg->policy;
+
+    return p->never_disable.count + p->always_disable.count + p->never_credentials.count +
+               p->always_credentials.count >
+           0;
 }
 
 int world_no_dc(struct world *w, struct err *e)

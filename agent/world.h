@@ -17,6 +17,7 @@
 #include "ldap/gather.h"
 
 struct casefile;
+struct cloud;
 
 struct world {
     struct loop *loop;
@@ -24,6 +25,7 @@ struct world {
     const struct cfg_domain *domain;
     struct ad_dcs *dcs;
     struct watch *watch;
+    struct cloud *cloud;   /* NULL: no cloud is configured, or none is wanted */
     struct ledger *ledger; /* NULL in a dry run */
     struct policy *policy;
     struct ad_gather *gather;
@@ -45,7 +47,7 @@ struct world {
 struct world_opts {
     const struct cfg *cfg;
     const struct cfg_domain *domain;
-    bool as_agent, with_ledger, with_watch;
+    bool as_agent, with_ledger, with_watch, with_cloud;
     const char *only_dc; /* --dc */
     const char *state_dir;
     uint64_t wait_ms;
@@ -61,6 +63,7 @@ void world_close(struct world *w);
 /* The first DC, in order of preference, that can be used now; write: that may be written to. */
 struct ad_dc *world_dc(struct world *w, bool write);
 bool world_hopeful(const struct world *w);
+bool world_has_lists(const struct world *w); /* does the configuration hold or protect anybody? */
 /* In words, why there is no DC: each with its reason. */
 int world_no_dc(struct world *w, struct err *e);
 

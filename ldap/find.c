@@ -103,6 +103,15 @@ static int take_text(const struct ad_attr *a, char **ret, struct err *e)
     return *ret == NULL ? err_set(e, ERR_NOMEM, 0, "look-up") : 0;
 }
 
+/* Sixteen bytes by custom, but any are allowed. */
+static void take_consistency(const struct ad_attr *a, struct ad_found *ret)
+{
+    ret->has_consistency =
+        a != NULL && a->count == 1 && a->values[0].n == sizeof(ret->consistency.b);
+    if (ret->has_consistency)
+        memcpy(ret->consistency.b, a->values[0].s, sizeof(ret->consistency.b));
+}
+
 int ad_found_decode(const struct ad_entry *en, struct ad_found *ret, struct err *e)
 {
     bool there;
@@ -114,6 +123,7 @@ int ad_found_decode(const struct ad_entry *en, struct ad_found *ret, struct err 
         return err_set(e, ERR_INVALID, 0, "an entry without objectGUID");
     if (ad_value_sid(ad_entry_attr(en, "objectSid"), &there, &ret->sid, e) < 0)
         return -1;
+    take_consistency(ad_entry_attr(en, "mS-DS-ConsistencyGuid"), ret);
     if (strlen(en->dn) >= DN_MAX)
         return err_set(e, ERR_TOOBIG, 0, "a distinguishedName over %d bytes", DN_MAX - 1);
     ret->dn = text_dup(en->dn);
@@ -139,6 +149,8 @@ int ad_found_copy(const struct ad_found *from, struct ad_found *ret, struct err 
 {
     *ret = (struct ad_found){.guid = from->guid,
                              .sid = from->sid,
+                             .consistency = from->consistency,
+                             .has_consistency = from->has_consistency,
                              .dn = text_dup(from->dn != NULL ? from->dn : ""),
                              .sam = text_dup(from->sam != NULL ? from->sam : ""),
                              .upn = text_dup(from->upn != NULL ? from->upn : "")};

@@ -16,7 +16,9 @@
 struct ad_found {
     struct ad_guid guid;
     struct ad_sid sid;
-    char *dn, *sam, *upn; /* never NULL once decoded; sam and upn may be "" */
+    char *dn, *sam, *upn;       /* never NULL once decoded; sam and upn may be "" */
+    struct ad_guid consistency; /* mS-DS-ConsistencyGuid */
+    bool has_consistency;
 };
 #define AD_FIND_MAX 3 /* asked for at most: two are already too many */
 

@@ -246,8 +246,8 @@ static struct ad_name *parse_all(const struct batch *b, const struct ad_name **r
 static int search_names(struct batch *b, struct err *e)
 {
     static const char *const attrs[] = {
-        "objectGUID",     "objectSid", "sAMAccountName", "userPrincipalName", "mail",
-        "proxyAddresses", NULL};
+        "objectGUID", "objectSid",      "sAMAccountName",        "userPrincipalName",
+        "mail",       "proxyAddresses", "mS-DS-ConsistencyGuid", NULL};
     const struct ad_name *names[AD_NAME_BATCH];
     struct ad_name_domain domain = domain_of(b->dc);
     CLEANUP(names_freep) struct ad_name *parsed = parse_all(b, names, e);

@@ -22,19 +22,20 @@ static struct goal_facts facts(unsigned bits)
         .log_watched = (bits & 128) != 0,
         .converged = (bits & 256) != 0,
         .reverted = (bits & 512) != 0,
+        .not_shown = (bits & 1024) != 0,
     };
 }
 
 static void never_more_than_the_evidence(void **state)
 {
     (void)state;
-    for (unsigned bits = 0; bits < 1024; bits++) {
+    for (unsigned bits = 0; bits < 2048; bits++) {
         struct goal_facts g = facts(bits);
         struct verdict_out v = verdict_of(&g, 1);
 
         if (v.verdict == VERDICT_DONE) {
             assert_true(g.some_done || g.some_already);
-            assert_false(g.reverted);
+            assert_false(g.reverted || (g.not_shown && !g.some_logged));
             /* a watched log must have spoken, or nothing was changed and every DC shows it so */
             if (g.log_watched)
                 assert_true((g.some_done && g.some_logged) || (!g.some_done && g.converged));
@@ -54,8 +55,8 @@ static void never_more_than_the_evidence(void **state)
 static void two_goals(void **state)
 {
     (void)state;
-    for (unsigned a = 0; a < 1024; a += 3) {
-        for (unsigned b = 0; b < 1024; b += 5) {
+    for (unsigned a = 0; a < 2048; a += 5) {
+        for (unsigned b = 0; b < 2048; b += 7) {
             struct goal_facts g[2] = {facts(a), facts(b)};
             struct verdict_out one = verdict_of(&g[0], 1), two = verdict_of(&g[1], 1),
                                both = verdict_of(g, 2);
@@ -100,6 +101,7 @@ static void cases(void **state)
         {{.some_failed = true, .some_undone = true, .log_watched = true},
          VERDICT_FAILED,
          PROOF_NONE},
+        {{.some_done = true, .not_shown = true}, VERDICT_UNCONFIRMED, PROOF_ACCEPTED},
         {{.some_refused = true}, VERDICT_REFUSED, PROOF_NONE},
         {{.some_unknown = true, .some_failed = true}, VERDICT_UNKNOWN, PROOF_NONE},
     };

@@ -1,0 +1,92 @@
+/* agent/cloud.c -- see cloud.h. */
+#include "agent/cloud.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/secret.h"
+
+#define LOGIN_MAX 1024
+
+static enum token_kind kind_of(enum cfg_credential c)
+{
+    switch (c) {
+    case CFG_CREDENTIAL_CERTIFICATE:
+        return TOKEN_CERTIFICATE;
+    case CFG_CREDENTIAL_MANAGED:
+        return TOKEN_MANAGED;
+    case CFG_CREDENTIAL_FEDERATED:
+        return TOKEN_FEDERATED;
+    default:
+        return TOKEN_SECRET;
+    }
+}
+
+static const char *file_of(const struct cfg_entra *e)
+{
+    return e->certificate != NULL   ? e->certificate
+           : e->secret_file != NULL ? e->secret_file
+                                    : e->federated_token_file;
+}
+
+int cloud_token(struct cloud *c, const char *scope, struct token_source **ret_token, struct err *e)
+{
+    const struct cfg_entra *entra = &c->cfg->entra;
+    struct token_settings s = {.kind = kind_of(entra->credential),
+                               .login_url = entra->login_url,
+                               .tenant = entra->tenant,
+                               .client_id = entra->client_id,
+                               .file = file_of(entra),
+                               .imds_url = entra->imds_url,
+                               .scope = scope};
+
+    return token_new(c->loop, c->http, &s, ret_token, e);
+}
+
+static int open_entra(struct cloud *c, const char *domain, struct err *e)
+{
+    const struct cfg_entra *entra = &c->cfg->entra;
+
+    (void)domain;
+    if (cloud_token(c, entra->graph_url, &c->token, e) < 0 ||
+        graph_new(c->loop, c->http, c->token, entra->graph_url, &c->graph, e) < 0)
+        return err_wrap(e, "[entra]");
+    return 0;
+}
+
+int cloud_open(struct loop *l, const struct cfg *cfg, const char *domain, struct cloud **ret_cloud,
+               struct err *e)
+{
+    CLEANUP(secret_freep) struct secret *login = NULL;
+    struct cloud *c = calloc(1, sizeof(*c));
+    struct http_settings s = {
+        .ca_file = cfg->http.ca_file, .proxy = cfg->http.proxy, .no_proxy = cfg->http.no_proxy};
+
+    if (c == NULL)
+        return err_set(e, ERR_NOMEM, 0, "cloud");
+    c->loop = l;
+    c->cfg = cfg;
+    if (cfg->http.proxy_login_file != NULL &&
+        secret_from_file(cfg->http.proxy_login_file, LOGIN_MAX, &login, e) < 0) {
+        cloud_close(c);
+        return -1;
+    }
+    s.proxy_login = login;
+    if (http_new(l, &s, &c->http, e) < 0 || (cfg->entra.on && open_entra(c, domain, e) < 0)) {
+        cloud_close(c);
+        return -1;
+    }
+    *ret_cloud = c;
+    return 0;
+}
+
+void cloud_close(struct cloud *c)
+{
+    if (c == NULL)
+        return;
+    graph_free(c->graph);
+    token_free(c->token);
+    http_free(c->http);
+    free(c);
+}

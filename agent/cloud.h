@@ -1,0 +1,29 @@
+/* agent/cloud.h -- what all cases of one run share of the cloud: connections, tokens, clients.
+ *
+ * Opened once by the configuration; nothing is asked before a case asks. Cases borrow it.
+ */
+#ifndef CORDON_AGENT_CLOUD_H
+#define CORDON_AGENT_CLOUD_H
+
+#include "base/http.h"
+#include "base/loop.h"
+#include "cloud/graph.h"
+#include "cloud/token.h"
+#include "config/config.h"
+
+struct cloud {
+    struct loop *loop;
+    const struct cfg *cfg;
+    struct http *http;
+    struct token_source *token; /* for Graph; NULL: no [entra] */
+    struct graph *graph;
+};
+
+/* domain: whose users the sync job is for. ERR_CONFIG: a key or a secret that cannot be used. */
+int cloud_open(struct loop *l, const struct cfg *cfg, const char *domain, struct cloud **ret_cloud,
+               struct err *e);
+void cloud_close(struct cloud *c);
+/* Another token by the same credential, for another resource (Log Analytics); the caller frees. */
+int cloud_token(struct cloud *c, const char *scope, struct token_source **ret_token, struct err *e);
+
+#endif
