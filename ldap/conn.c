@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -59,6 +60,23 @@ static void open_done(void *arg, bool canceled)
     c->ready(c->arg, c->broken ? &e : NULL);
 }
 
+/* Nobody waits for the job any more. What hangs on the socket ends now (L2); what hangs in the
+ * resolver or the KDC ends when that gives up, and the job then goes no further. */
+static void leave_behind(struct ad_conn *c)
+{
+    struct opening *o = c->opening;
+    int guard;
+
+    if (o == NULL)
+        return;
+    c->opening = NULL;
+    o->conn = NULL;
+    atomic_store(&o->given_up, true);
+    guard = atomic_load(&o->guard);
+    if (guard >= 0)
+        (void)shutdown(guard, SHUT_RDWR);
+}
+
 static void on_open_deadline(void *arg)
 {
     struct ad_conn *c = arg;
@@ -66,8 +84,7 @@ static void on_open_deadline(void *arg)
 
     /* The job may hang in the KDC or the resolver: leave it behind, it cleans up by itself. */
     c->deadline = NULL;
-    c->opening->conn = NULL;
-    c->opening = NULL;
+    leave_behind(c);
     c->broken = true;
     (void)err_set(&e, ERR_UNSENT, ETIMEDOUT,
                   "%s: no connection in time (look-up, connect or Kerberos)", c->host);
@@ -90,6 +107,7 @@ int ad_conn_open_start(struct loop *l, const struct ad_conn_opts *opts, ad_conn_
     c->lost = lost;
     c->arg = arg;
     o->fd = -1;
+    atomic_init(&o->guard, -1);
     o->tls = opts->tls;
     o->port = opts->port != 0 ? opts->port : opts->tls ? 636 : 389;
     o->connect_ms = opts->connect_timeout_ms;
@@ -143,6 +161,11 @@ bool ad_conn_tls(const struct ad_conn *c)
 const char *ad_conn_local(const struct ad_conn *c)
 {
     return c->local;
+}
+
+uint64_t ad_conn_referrals(const struct ad_conn *c)
+{
+    return c->referrals;
 }
 
 bool ad_conn_usable(const struct ad_conn *c)
@@ -200,9 +223,7 @@ void ad_conn_close(struct ad_conn **cp)
     if (c == NULL || c->closing)
         return;
     c->closing = true;
-    if (c->opening != NULL)
-        c->opening->conn = NULL;
-    c->opening = NULL;
+    leave_behind(c);
     loop_timer_stop(&c->deadline);
     loop_timer_stop(&c->tick);
     loop_timer_stop(&c->soon);

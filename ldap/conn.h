@@ -50,6 +50,8 @@ bool ad_conn_usable(const struct ad_conn *c); /* bound, and not lost */
 const char *ad_conn_host(const struct ad_conn *c);
 unsigned ad_conn_ssf(const struct ad_conn *c); /* bits of encryption by SASL; 0 inside TLS */
 bool ad_conn_tls(const struct ad_conn *c);     /* inside checked TLS */
+/* Referrals to other servers in all answers so far. None is ever followed. */
+uint64_t ad_conn_referrals(const struct ad_conn *c);
 /* "ipv4:10.0.0.5:50123": our end, in the form of Samba's audit log; "" if unknown. */
 const char *ad_conn_local(const struct ad_conn *c);
 
@@ -81,7 +83,7 @@ struct ad_search {
     bool with_dacl;           /* LDAP_SERVER_SD_FLAGS_OID, DACL only (MS-ADTS 3.1.1.3.4.1.11) */
     uint64_t timeout_ms;      /* 0: the connection's */
 };
-/* entries borrowed for the call; e set: entries NULL. Referrals are ignored. */
+/* entries borrowed for the call; e set: entries NULL. Referrals are counted only. */
 typedef void (*ad_search_cb)(void *arg, const struct ad_entry *entries, size_t count,
                              const struct err *e);
 int ad_search_start(struct ad_conn *c, const struct ad_search *s, ad_search_cb cb, void *arg,

@@ -3,6 +3,7 @@
 #define CORDON_LDAP_CONN_INSIDE_H
 
 #include <ldap.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +24,9 @@ struct opening {          /* owned by the job until open_done */
     uint64_t connect_ms, bind_ms;
     LDAP *ld;
     int fd;
+    atomic_int guard;     /* a second descriptor of the same socket, closed by the loop alone: what
+                             the loop shuts down is never another's, whatever libldap closes */
+    atomic_bool given_up; /* nobody waits any more: go no further */
     unsigned ssf;
     char local[80];
     int rc;
@@ -46,6 +50,7 @@ struct ad_conn {
     struct loop_watch *watch;
     struct loop_timer *tick, *soon;
     struct op_list waiting, sent;
+    uint64_t referrals; /* in all answers */
     bool closing, broken, failed;
     unsigned entered; /* how deep we are in our own callbacks: closing waits a turn while > 0 */
     struct err why;   /* why sending failed */

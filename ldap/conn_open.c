@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <gssapi/gssapi_ext.h>
 #include <gssapi/gssapi_krb5.h>
 #include <netinet/in.h>
@@ -36,6 +37,8 @@ void conn_opening_free(struct opening *o)
         (void)ldap_unbind_ext(o->ld, NULL, NULL); /* closes the descriptor as well */
     else if (o->fd >= 0)
         (void)close(o->fd);
+    if (atomic_load(&o->guard) >= 0)
+        (void)close(atomic_load(&o->guard));
     free(o->host);
     free(o->ca_file);
     ad_ccache_unref(&o->ccache);
@@ -167,6 +170,11 @@ out:
     return rc;
 }
 
+static int given_up(struct err *e)
+{
+    return err_set(e, ERR_CANCELED, 0, "nobody waits for the connection any more");
+}
+
 static int open_all(struct opening *o, struct err *e)
 {
     char url[300];
@@ -174,6 +182,9 @@ static int open_all(struct opening *o, struct err *e)
 
     if (ad_dial_host(o->host, o->port, o->connect_ms, &o->fd, e) < 0)
         return -1;
+    atomic_store(&o->guard, fcntl(o->fd, F_DUPFD_CLOEXEC, 0));
+    if (atomic_load(&o->given_up))
+        return given_up(e);
     note_local(o);
     (void)snprintf(url, sizeof(url), "%s://%s:%u", o->tls ? "ldaps" : "ldap", o->host, o->port);
     rc = ldap_init_fd(o->fd, LDAP_PROTO_TCP, url, &o->ld);
@@ -189,6 +200,8 @@ static int open_all(struct opening *o, struct err *e)
         if (rc != LDAP_SUCCESS)
             return ad_result_bind_err(o->ld, rc, e);
     }
+    if (atomic_load(&o->given_up))
+        return given_up(e);
     return sasl_bind(o, e);
 }
 

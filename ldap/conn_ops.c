@@ -18,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "base/failpoint.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "ldap/result.h"
 
@@ -44,6 +45,7 @@ struct ad_op {
     unsigned limit;
     LDAPMessage **entries;
     size_t entry_count, entry_cap;
+    unsigned referrals; /* in its answer, to other servers: counted, never followed */
 
     /* modify */
     ad_modify_cb modify_cb;
@@ -166,6 +168,10 @@ static void op_finish(struct ad_op *op, const struct err *e)
         op->conn->modifies--;
     list_remove(op->state == OP_SENT ? &op->conn->sent : &op->conn->waiting, op);
     assert(op->search_cb != NULL || op->modify_cb != NULL);
+    if (op->referrals > 0) {
+        op->conn->referrals += op->referrals;
+        log_debug("%s: %u referrals in an answer, not followed", op->conn->host, op->referrals);
+    }
     if (op->search_cb != NULL)
         search_report(op, e);
     else
@@ -523,6 +529,7 @@ static void take_message(struct ad_conn *c, LDAPMessage *msg)
     }
     if (type == (int)LDAP_RES_SEARCH_REFERENCE) {
         (void)ldap_msgfree(msg); /* another naming context: we asked this DC (L7) */
+        op->referrals++;
         return;
     }
     if (type == (int)LDAP_RES_SEARCH_ENTRY && op->search_cb != NULL) {
@@ -541,7 +548,8 @@ static void take_message(struct ad_conn *c, LDAPMessage *msg)
         op_finish(op, &e);
         return;
     }
-    (void)ad_result_err(c->ld, msg, op->modify_cb != NULL, c->host, &e); /* frees msg */
+    (void)ad_result_err(c->ld, msg, op->modify_cb != NULL, c->host, &op->referrals,
+                        &e); /* frees msg */
     op_finish(op, e.code == ERR_OK ? NULL : &e);
 }
 

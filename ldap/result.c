@@ -97,15 +97,20 @@ static const char *explain(int native, const char *text)
     return NULL;
 }
 
-int ad_result_err(LDAP *ld, LDAPMessage *msg, bool modify, const char *host, struct err *e)
+int ad_result_err(LDAP *ld, LDAPMessage *msg, bool modify, const char *host, unsigned *referrals,
+                  struct err *e)
 {
+    char **uris = NULL;
     char *text = NULL, shown[TEXT_SHOWN];
     enum err_code code = modify ? ERR_UNPROVEN : ERR_INVALID;
     const char *words;
     int native = LDAP_OTHER, rc;
 
     *e = ERR_NONE;
-    rc = ldap_parse_result(ld, msg, &native, NULL, &text, NULL, NULL, /* freeit */ 1);
+    rc = ldap_parse_result(ld, msg, &native, NULL, &text, &uris, NULL, /* freeit */ 1);
+    for (size_t i = 0; uris != NULL && uris[i] != NULL; i++)
+        ++*referrals;
+    ber_memvfree((void **)uris);
     if (rc != LDAP_SUCCESS)
         return err_set(e, code, rc, "%s: the DC's result cannot be read", host);
     if (native == LDAP_SUCCESS) {

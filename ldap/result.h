@@ -14,8 +14,10 @@ enum err_code ad_result_code(int native, bool modify);
 
 /* Read the result in `msg` (freed here). *e is ERR_NONE on success, else sorted and explained:
  * the code by that table, the words by Windows' extended code in the text
- * (MS-ADTS 3.1.1.3.1.9: the first eight hex digits of the diagnostic message). */
-int ad_result_err(LDAP *ld, LDAPMessage *msg, bool modify, const char *host, struct err *e);
+ * (MS-ADTS 3.1.1.3.1.9: the first eight hex digits of the diagnostic message). The referrals in it
+ * are added to *referrals (L7). */
+int ad_result_err(LDAP *ld, LDAPMessage *msg, bool modify, const char *host, unsigned *referrals,
+                  struct err *e);
 
 /* Why a bind failed: GSSAPI's own words, the data code of result 49, and what to do. */
 int ad_result_bind_err(LDAP *ld, int rc, struct err *e);

@@ -6,7 +6,15 @@
 
 #include <cmocka.h>
 
+#include <ldap.h>
+#include <openldap.h> /* ldap_init_fd */
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
 #include "base/cleanup.h"
+#include "ldap/options.h"
 #include "ldap/result.h"
 
 static bool is_refusal(enum err_code code)
@@ -73,12 +81,47 @@ static void tried_again(void **state)
     }
 }
 
+/* A DC that sends us elsewhere: counted, in words, and nobody goes there (L7). */
+static void referrals(void **state)
+{
+    static const char answer[] = /* SearchResultDone, referral (10), two URIs */
+        "\x30\x2b\x02\x01\x01\x65\x26\x0a\x01\x0a\x04\x00\x04\x09"
+        "0000202B:"
+        "\xa3\x14\x04\x08ldap://a\x04\x08ldap://b";
+    char attr[] = "cn", *attrs[] = {attr, NULL};
+    struct timeval wait = {.tv_sec = 10};
+    LDAPMessage *msg = NULL;
+    unsigned count = 1; /* of an answer before */
+    int ends[2], msgid = 0;
+    LDAP *ld = NULL;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    assert_int_equal(ldap_init_fd(ends[0], LDAP_PROTO_TCP, "ldap://dc.example.com", &ld), 0);
+    assert_int_equal(ad_options_set(ld, &(struct ad_options){.wait_ms = 10000}, &e), 0);
+    assert_int_equal(ldap_search_ext(ld, "DC=x", LDAP_SCOPE_BASE, "(cn=*)", attrs, 0, NULL, NULL,
+                                     NULL, 0, &msgid),
+                     0);
+    assert_int_equal(msgid, 1);
+    assert_int_equal(write(ends[1], answer, sizeof(answer) - 1), sizeof(answer) - 1);
+    assert_int_equal(ldap_result(ld, msgid, LDAP_MSG_ALL, &wait, &msg), LDAP_RES_SEARCH_RESULT);
+    assert_int_equal(ad_result_err(ld, msg, false, "dc.example.com", &count, &e), -1);
+    assert_int_equal(e.code, ERR_REFUSED);
+    assert_int_equal(e.native, LDAP_REFERRAL);
+    assert_non_null(strstr(e.msg, "read-only DC"));
+    assert_int_equal(count, 3);
+    (void)ldap_unbind_ext(ld, NULL, NULL);
+    (void)close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changes),
         cmocka_unit_test(one_by_one),
         cmocka_unit_test(tried_again),
+        cmocka_unit_test(referrals),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
