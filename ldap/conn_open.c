@@ -198,7 +198,7 @@ static int open_all(struct opening *o, struct err *e)
     if (o->tls) {
         rc = ldap_install_tls(o->ld);
         if (rc != LDAP_SUCCESS)
-            return ad_result_bind_err(o->ld, rc, e);
+            return ad_result_tls_err(o->ld, rc, o->ca_file, e);
     }
     if (atomic_load(&o->given_up))
         return given_up(e);

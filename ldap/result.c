@@ -184,6 +184,23 @@ int ad_result_bind_err(LDAP *ld, int rc, struct err *e)
     return -1;
 }
 
+int ad_result_tls_err(LDAP *ld, int rc, const char *ca_file, struct err *e)
+{
+    char *text = NULL, shown[TEXT_SHOWN], file[TEXT_SHOWN];
+
+    (void)ldap_get_option(ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &text);
+    (void)err_set(e, ERR_UNSENT, rc,
+                  "TLS: %s: is the DC's certificate for this name, in date, and of an authority in "
+                  "%s%s?",
+                  text_shown(shown, text != NULL && text[0] != '\0' && text[0] != '('
+                                        ? text
+                                        : ldap_err2string(rc)),
+                  ca_file != NULL ? "" : "the system's list",
+                  ca_file != NULL ? text_shown(file, ca_file) : "");
+    ldap_memfree(text);
+    return -1;
+}
+
 int ad_result_gss_err(OM_uint32 minor, struct err *e)
 {
     gss_buffer_desc said = GSS_C_EMPTY_BUFFER;

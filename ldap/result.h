@@ -21,6 +21,9 @@ int ad_result_err(LDAP *ld, LDAPMessage *msg, bool modify, const char *host, uns
 
 /* Why a bind failed: GSSAPI's own words, the data code of result 49, and what to do. */
 int ad_result_bind_err(LDAP *ld, int rc, struct err *e);
+/* Why there is no TLS. libldap keeps GnuTLS's judgement of a certificate to itself ("unknown error
+ * code"), so the words ask what a person can look at. `ca_file` NULL: the system's. */
+int ad_result_tls_err(LDAP *ld, int rc, const char *ca_file, struct err *e);
 /* The same where there is no credential to begin with: GSSAPI's own minor code. */
 int ad_result_gss_err(OM_uint32 minor, struct err *e);
 

@@ -98,6 +98,35 @@ like "$(cat "$work/err" "$work/out")" "chmod" "  with the chmod to type"
 set_conf "s#^principal = .*#principal = nobody@CORP.EXAMPLE.COM#"
 run disable alice
 is "$(field verdict) $rc" "failed 15" "an unknown principal"
+# A wrong key counts towards the lock-out of our own account: one run, one try.
+printf 'addent -password -p svc-cordon@CORP.EXAMPLE.COM -k 1 -e aes256-cts-hmac-sha1-96\nnot-it\nwkt %s\n' "$work/wrong.keytab" | ktutil >/dev/null
+chmod 600 "$work/wrong.keytab"
+set_conf "s#^keytab = .*#keytab = $work/wrong.keytab#"
+bad_tries() { # at both: it is not replicated
+    local n=0 dc v
+    for dc in dc1 dc2; do
+        v=$(lab exec "$LAB_DIR" -u admin ldapsearch -Q -Y GSSAPI -N -LLL -H "ldap://$dc.corp.example.com" -b DC=corp,DC=example,DC=com '(sAMAccountName=svc-cordon)' badPwdCount | sed -n 's/^badPwdCount: //p')
+        n=$((n + ${v:-0}))
+    done
+    echo "$n"
+}
+before=$(bad_tries)
+run disable alice
+is "$(field verdict) $rc" "failed 15" "a keytab with a wrong key"
+like "$(field detail)" "make the keytab anew" "  and says what to do"
+is "$(($(bad_tries) - before))" 1 "  and the KDCs have seen it once"
+fast
+
+# --- LDAPS ----------------------------------------------------------------------------------------------
+set_uac alice 512; sleep 1
+set_conf "s#^\[domain.*#&\ntransport = ldaps\nca_file = $LAB_DIR/ca.pem#"
+run disable alice
+is "$(verdict)" "done everywhere 0" "LDAPS: bound inside TLS, and nothing lost on the way"
+set_uac alice 512; sleep 1
+set_conf "s#^\[domain.*#&\ntransport = ldaps#"
+run disable alice
+is "$(field verdict) $rc $(uac alice)" "failed 15 512" "LDAPS: a certificate of an authority that is not ours"
+like "$(cat "$work/out")" "[Cc]ertificate" "  and says so"
 fast
 
 # --- configuration ------------------------------------------------------------------------------------------
