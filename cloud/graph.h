@@ -73,6 +73,8 @@ typedef void (*graph_cb)(void *arg, const struct graph_answer *a, const struct e
 int graph_start(struct graph *g, const struct graph_ask *ask, graph_cb cb, void *arg,
                 struct graph_call **ret_call, struct err *e);
 void graph_cancel(struct graph_call *c);
+/* Ends it at once: its callback is never made. Not from that callback. NULL is fine. */
+void graph_abandon(struct graph_call *c);
 enum graph_why graph_why_of(const struct err *e); /* kept in err->native beside the status */
 long graph_status_of(const struct err *e);
 

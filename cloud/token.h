@@ -41,6 +41,7 @@ struct token_settings { /* copied */
 };
 
 struct token_source;
+/* l and h are borrowed: they outlive it. ERR_CONFIG, ERR_NOMEM; the file is not looked at yet. */
 int token_new(struct loop *l, struct http *h, const struct token_settings *s,
               struct token_source **ret_source, struct err *e);
 void token_free(struct token_source *t); /* callbacks still owed are never made */
