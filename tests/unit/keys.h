@@ -121,4 +121,25 @@ static const char cert_other[] __attribute__((unused)) =
     "-----END CERTIFICATE-----\n";
 #define CERT_OTHER_X5T "36X8_cNzS3cnHa_LEl20axQLtJg"
 #define CERT_OTHER_X5T_S256 "3US1XmxF3e7Q1dlvdfvQ0x5asjHH-msHagaNUZC7SZY"
+/* For servers of tests on this machine: its own authority. */
+static const char cert_localhost[] __attribute__((unused)) =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIC1DCCAbygAwIBAgIBCTANBgkqhkiG9w0BAQsFADAUMRIwEAYDVQQDDAlsb2Nh\n"
+    "bGhvc3QwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNV\n"
+    "BAMMCWxvY2FsaG9zdDCCASIwDQYJKoZIhvcNAQEBBQADggEPADCCAQoCggEBAKH4\n"
+    "Fgri48m0Zc6NLWViYzYrkn2+KeHwJHf8FiXMkKE244vZNJfFtupj3XcR5nx0KflW\n"
+    "sPuKjwia3EtpiTzBMz9T7dAZuHeEJS/skU/khXdpWUvqQoDTLA9Vv2KUTxMDlrxu\n"
+    "m99uvdK9o2eO7KDGaPcBs42/+zjINCzi/m0n+t5KWkh0l53Uuc+a3sTHWwWFLCwP\n"
+    "XvilwXUDkvlE6O1kwRDGtkdgmqR4OuucbJrXVTEwUGOLg2Zcb296gqOWcCofZBuC\n"
+    "0+vyOSIZSR+2hocsVxb1Cvg1jZqLnRfDQHKPf4fYmhjY/KtnrYRZDC7PdZM5NjwH\n"
+    "A01vYG+eIeBUVsrl6aECAwEAAaMvMC0wDwYDVR0TAQH/BAUwAwEB/zAaBgNVHREE\n"
+    "EzARgglsb2NhbGhvc3SHBH8AAAEwDQYJKoZIhvcNAQELBQADggEBAJvR3MWVetJh\n"
+    "CgvF5ZAt2jI+QwzpV0Nwum+Ts//ievzv4q8mjFWRT3nzoXklx3d7moEDnwz7tToQ\n"
+    "DPS2DFG0TjGpQnYHtdwAnXPK9DcunxKBV/xMylhhE8slrrhNKF2VJDhEnLIBd9mZ\n"
+    "4eXwQ/uk/Caw6XqPm25jrUTy89L0G5U/x0EvJEhsp0olvNYae/H9KPOvSf9GvZiL\n"
+    "u+2IStnb1Y/D6QqmnS8FSewoL9oBv5GWgLf+RT2nucA+cBubRm8NxvfjACSk6urt\n"
+    "7v5GlZJxbCzzPhnLhrD9/URm6CgnvaDBHovpf+Am8D6DCC2sm4OCAxDdUxTVh2cn\n"
+    "GvAjIpV4D2I=\n"
+    "-----END CERTIFICATE-----\n";
+
 #endif

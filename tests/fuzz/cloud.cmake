@@ -1,0 +1,1 @@
+cordon_fuzz(token cordon_cloud)
