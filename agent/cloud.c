@@ -47,11 +47,32 @@ int cloud_token(struct cloud *c, const char *scope, struct token_source **ret_to
 static int open_entra(struct cloud *c, const char *domain, struct err *e)
 {
     const struct cfg_entra *entra = &c->cfg->entra;
-
-    (void)domain;
+    struct sync_settings s = {.kind = entra->sync == CFG_SYNC_CLOUD     ? SYNC_KIND_CLOUD
+                                      : entra->sync == CFG_SYNC_CONNECT ? SYNC_KIND_CONNECT
+                                                                        : SYNC_KIND_NONE,
+                              .domain = domain,
+                              .sync_server = entra->sync_server};
     if (cloud_token(c, entra->graph_url, &c->token, e) < 0 ||
         graph_new(c->loop, c->http, c->token, entra->graph_url, &c->graph, e) < 0)
         return err_wrap(e, "[entra]");
+    if (sync_new(c->loop, c->graph, &s, &c->sync, e) < 0)
+        return err_wrap(e, "[entra] sync");
+    return 0;
+}
+
+static int open_okta(struct cloud *c, struct err *e)
+{
+    const struct cfg_okta *okta = &c->cfg->okta;
+    struct token_settings s = {.kind = okta->token_file != NULL ? TOKEN_OKTA_SSWS : TOKEN_OKTA_KEY,
+                               .login_url = okta->url,
+                               .client_id = okta->client_id,
+                               .key_id = okta->key_id,
+                               .file = okta->token_file != NULL ? okta->token_file : okta->key_file,
+                               .scope = okta->scope};
+
+    if (token_new(c->loop, c->http, &s, &c->okta_token, e) < 0 ||
+        okta_new(c->loop, c->http, c->okta_token, okta->url, &c->okta, e) < 0)
+        return err_wrap(e, "[okta]");
     return 0;
 }
 
@@ -73,7 +94,8 @@ int cloud_open(struct loop *l, const struct cfg *cfg, const char *domain, struct
         return -1;
     }
     s.proxy_login = login;
-    if (http_new(l, &s, &c->http, e) < 0 || (cfg->entra.on && open_entra(c, domain, e) < 0)) {
+    if (http_new(l, &s, &c->http, e) < 0 || (cfg->entra.on && open_entra(c, domain, e) < 0) ||
+        (cfg->okta.on && open_okta(c, e) < 0)) {
         cloud_close(c);
         return -1;
     }
@@ -85,8 +107,11 @@ void cloud_close(struct cloud *c)
 {
     if (c == NULL)
         return;
+    sync_free(c->sync);
+    okta_free(c->okta);
     graph_free(c->graph);
     token_free(c->token);
+    token_free(c->okta_token);
     http_free(c->http);
     free(c);
 }

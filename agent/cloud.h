@@ -8,6 +8,8 @@
 #include "base/http.h"
 #include "base/loop.h"
 #include "cloud/graph.h"
+#include "cloud/okta.h"
+#include "cloud/sync.h"
 #include "cloud/token.h"
 #include "config/config.h"
 
@@ -17,6 +19,9 @@ struct cloud {
     struct http *http;
     struct token_source *token; /* for Graph; NULL: no [entra] */
     struct graph *graph;
+    struct sync *sync;
+    struct token_source *okta_token;
+    struct okta *okta; /* NULL: no [okta] */
 };
 
 /* domain: whose users the sync job is for. ERR_CONFIG: a key or a secret that cannot be used. */

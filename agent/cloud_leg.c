@@ -136,8 +136,10 @@ bool cloud_leg_busy(struct casefile *cf)
 {
     struct cloud_leg *l = cf->cloud;
 
-    if (l == NULL || (l->call == NULL && l->plain == NULL))
+    if (l == NULL || (l->call == NULL && l->plain == NULL && l->push == NULL))
         return false;
+    if (!l->hurried && l->push != NULL)
+        sync_push_cancel(l->push);
     if (!l->hurried && l->call != NULL)
         entra_cancel(l->call);
     if (!l->hurried && l->plain != NULL)
@@ -586,7 +588,9 @@ void cloud_leg_interrupt(struct casefile *cf)
     l->interrupted = true;
     if (l->call != NULL && l->state != LEG_ACTING)
         entra_cancel(l->call);
-    if (l->state == LEG_SYNCING && !l->sync_over && l->call == NULL)
+    if (l->push != NULL)
+        sync_push_cancel(l->push);
+    else if (l->state == LEG_SYNCING && !l->sync_over)
         leg_end(l);
 }
 

@@ -14,6 +14,7 @@
 #include "agent/cloud.h"
 #include "agent/step.h"
 #include "cloud/entra.h"
+#include "cloud/sync.h"
 
 struct cloud_leg;
 struct cloud_kind;
@@ -62,6 +63,7 @@ struct cloud_leg {
     struct loop_timer *budget, *timer;
     struct entra_call *call;  /* the one question under way; NULL */
     struct graph_call *plain; /* or this one */
+    struct sync_push *push;   /* or this one */
     struct cloud_act acts[LEG_ACTS];
     size_t act_count, at;
     /* why there is no cloud part, or a refusal */
@@ -72,7 +74,7 @@ struct cloud_leg {
     const char *rule;
     /* sync */
     struct step sync_step;
-    bool sync_due, sync_over, came_back;
+    bool sync_over, came_back, not_seen_again;
     unsigned repairs;
 };
 

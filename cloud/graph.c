@@ -69,11 +69,8 @@ void graph_free(struct graph *g)
     if (g == NULL)
         return;
     graph_batches_free(g);
-    while (g->calls != NULL) {
-        if (g->calls->ask != NULL)
-            token_ask_cancel(g->calls->ask);
-        call_free(g->calls);
-    }
+    while (g->calls != NULL)
+        graph_abandon(g->calls);
     secret_free(g->used);
     free(g->root);
     free(g);
@@ -192,6 +189,18 @@ void graph_cancel(struct graph_call *c)
     graph_batch_drop(c);
     loop_timer_stop(&c->timer);
     c->timer = loop_timer_start(c->g->loop, 0, on_canceled, c);
+}
+
+void graph_abandon(struct graph_call *c)
+{
+    if (c == NULL)
+        return;
+    if (c->http != NULL)
+        http_abandon(c->http);
+    if (c->ask != NULL)
+        token_ask_cancel(c->ask);
+    graph_batch_drop(c);
+    call_free(c);
 }
 
 /* When may it go? Each lane has its own gap, for all callers together. */

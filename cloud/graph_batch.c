@@ -110,6 +110,8 @@ void graph_batches_free(struct graph *g)
     while (g->batches != NULL) {
         if (g->batches->ask != NULL)
             token_ask_cancel(g->batches->ask);
+        if (g->batches->http != NULL)
+            http_abandon(g->batches->http);
         batch_free(g->batches);
     }
 }
