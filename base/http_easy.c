@@ -340,7 +340,7 @@ int http_easy_make(struct http_call *c, const struct http_ask *ask, struct err *
     if (ask->id_header != NULL &&
         (!is_token(ask->id_header) || strlen(ask->id_header) + 2 + HTTP_UUID > HTTP_ID_LINE))
         return err_set(e, ERR_INVALID, 0, "http: a name for an id that cannot be sent");
-    if (check_url(c, ask->url, e) < 0 || take_headers(c, ask, e) < 0)
+    if (check_url(c, c->url, e) < 0 || take_headers(c, ask, e) < 0)
         return -1;
     c->easy = curl_easy_init();
     if (c->easy == NULL)

@@ -573,6 +573,11 @@ const char *json_value_str(const struct cJSON *j)
     return cJSON_IsString(j) ? j->valuestring : NULL;
 }
 
+bool json_value_is_null(const struct cJSON *j)
+{
+    return cJSON_IsNull(j);
+}
+
 bool json_value_i64(const struct cJSON *j, int64_t *ret)
 {
     if (!cJSON_IsNumber(j) || (j->type & IS_FLOAT) != 0)

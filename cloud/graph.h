@@ -27,12 +27,12 @@ void graph_free(struct graph *g); /* calls still running end without their callb
 void graph_freep(struct graph **g);
 
 enum {
-    GRAPH_BETA = 1,      /* /beta instead of /v1.0 */
-    GRAPH_EVENTUAL = 2,  /* ConsistencyLevel: eventual */
-    GRAPH_READS = 4,     /* a POST that changes nothing (runHuntingQuery): safe to repeat */
-    GRAPH_IDEMPOTENT = 8,/* a write whose repetition does no harm (PATCH accountEnabled, revoke) */
-    GRAPH_ALONE = 16,    /* never in a $batch (long answers, provisionOnDemand) */
-    GRAPH_ENUMS = 32,    /* Prefer: include-unknown-enum-members */
+    GRAPH_BETA = 1,       /* /beta instead of /v1.0 */
+    GRAPH_EVENTUAL = 2,   /* ConsistencyLevel: eventual */
+    GRAPH_READS = 4,      /* a POST that changes nothing (runHuntingQuery): safe to repeat */
+    GRAPH_IDEMPOTENT = 8, /* a write whose repetition does no harm (PATCH accountEnabled, revoke) */
+    GRAPH_ALONE = 16,     /* never in a $batch (long answers, provisionOnDemand) */
+    GRAPH_ENUMS = 32,     /* Prefer: include-unknown-enum-members */
 };
 
 struct graph_ask { /* copied */
@@ -40,11 +40,11 @@ struct graph_ask { /* copied */
     const char *path; /* behind the version, encoded: "/users/GUID?$select=id" */
     const char *body; /* JSON text; NULL: none */
     int flags;
-    size_t max_answer;        /* 0: 1 MiB */
-    uint64_t try_ms, all_ms;  /* 0: 20 s, 60 s */
+    size_t max_answer;       /* 0: 1 MiB */
+    uint64_t try_ms, all_ms; /* 0: 20 s, 60 s */
 };
 
-struct graph_answer { /* borrowed during the callback */
+struct graph_answer {         /* borrowed during the callback */
     long status;              /* 2xx here; everything else is an error */
     const struct cJSON *json; /* NULL: no body */
     const char *request_id, *client_request_id;
@@ -54,7 +54,7 @@ struct graph_answer { /* borrowed during the callback */
 /* What was refused, and how, for callers that tell kinds apart. */
 enum graph_why {
     GRAPH_WHY_NONE,
-    GRAPH_WHY_ON_PREM,    /* 400: the property is mastered on premises */
+    GRAPH_WHY_ON_PREM, /* 400: the property is mastered on premises */
     GRAPH_WHY_UNSUPPORTED_QUERY,
     GRAPH_WHY_PERMISSION, /* 403: our token lacks a role that the call needs */
     GRAPH_WHY_PRIVILEGED, /* 403 though the token has it: target is an administrator */
@@ -90,6 +90,7 @@ int graph_list(struct graph *g, const struct graph_ask *ask, unsigned pages_max,
  * Each caller sees its own answer as if it were alone; throttled parts alone are sent again. */
 void graph_batching(struct graph *g, bool on, unsigned batches);
 
+struct loop *graph_loop(const struct graph *g);
 const char *graph_root(const struct graph *g);
 struct token_source *graph_token(const struct graph *g);
 uint64_t graph_operations(const struct graph *g); /* logical calls so far */

@@ -1,0 +1,74 @@
+/* cloud/graph_inside.h -- what graph.c, graph_error.c and graph_batch.c share; nobody else's. */
+#ifndef CORDON_CLOUD_GRAPH_INSIDE_H
+#define CORDON_CLOUD_GRAPH_INSIDE_H
+
+#include "base/loop.h"
+#include "cloud/graph.h"
+
+enum graph_lane { GRAPH_LANE_NONE, GRAPH_LANE_RISK, GRAPH_LANE_AUDIT, GRAPH_LANES };
+
+struct graph_call {
+    struct graph *g;
+    struct graph_call *prev, *next; /* all of g */
+    struct graph_call *in_line;     /* waiting for a batch */
+    char *method, *path, *body;
+    int flags;
+    size_t max_answer;
+    uint64_t try_ms, deadline;
+    graph_cb cb;
+    void *arg;
+    struct loop_timer *timer;
+    struct token_ask *ask;
+    struct http_call *http;
+    unsigned token; /* which one it went with: graph.token_at then */
+    bool renewed;   /* a 401 was answered with a new token */
+    bool canceled;  /* the callback is to come soon */
+    bool sent;      /* within a batch, too */
+    unsigned tries;
+};
+
+struct graph_batch;
+
+struct graph {
+    struct loop *loop;
+    struct http *http;
+    struct token_source *token;
+    struct secret *used; /* the token of late, to say which one was refused */
+    unsigned token_at;   /* the how-manieth it is */
+    char *root;
+    struct graph_call *calls;
+    struct {
+        uint64_t gap_ms, next;
+    } pace[GRAPH_LANES];
+    bool batching;
+    unsigned batches_max, batches_open;
+    struct graph_call *line, **line_end;
+    struct loop_timer *line_timer;
+    struct graph_batch *batches;
+    uint64_t operations;
+};
+
+bool graph_is_write(const struct graph_call *c); /* may it have changed something? */
+/* Ends the call: an answer with this status, body and ids; or an error. */
+void graph_call_answer(struct graph_call *c, long status, const char *body, size_t len,
+                       const struct cJSON *json, const char *request_id,
+                       const char *client_request_id, int64_t date_ms);
+void graph_call_fail(struct graph_call *c, const struct err *e);
+
+/* Remember with which token a request goes; and that it was refused. */
+int graph_use(struct graph *g, const struct secret *authorization, unsigned *ret_token,
+              struct err *e);
+void graph_refused(struct graph *g, unsigned token, const char *claims);
+
+/* graph_error.c: what a status other than 2xx means. json: the body, or NULL where it is none. */
+int graph_error(const struct graph *g, const struct graph_call *c, long status,
+                const struct cJSON *json, const char *request_id, const char *client_request_id,
+                struct err *e);
+
+/* graph_batch.c */
+bool graph_batch_takes(const struct graph_call *c);
+int graph_batch_add(struct graph_call *c, struct err *e);
+void graph_batch_drop(struct graph_call *c); /* it waits in the line, and is to end */
+void graph_batches_free(struct graph *g);
+
+#endif
