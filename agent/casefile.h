@@ -124,7 +124,9 @@ struct casefile {
     char rule[64];
     char *detail; /* or NULL: case_detail */
     enum verdict verdict;
-    enum proof proof;
+    enum proof proof;                 /* the weakest of the two worlds */
+    enum proof ad_proof, cloud_proof; /* where there is a part in it */
+    bool has_ad_proof, has_cloud_proof;
     int64_t started_ms;
     uint64_t started_us, accepted_us, proven_us, ended_us;
     int64_t last_tgt_ms;

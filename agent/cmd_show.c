@@ -27,6 +27,8 @@
 
 static void begin(void *arg);
 static void explain_next(struct show *s);
+static void told(struct show *s);
+static void told_alone(struct show *s);
 
 /* --- telling --------------------------------------------------------------------------------- */
 
@@ -143,6 +145,11 @@ static void on_found(void *arg, const struct ad_found *found, size_t n, const st
     struct err mine;
 
     (void)n;
+    if (e != NULL && e->code == ERR_NOTFOUND && s->world.cloud != NULL) {
+        s->missing = *e;
+        if (show_cloud_start(s, told_alone, &mine) == 0)
+            return;
+    }
     if (e != NULL) {
         if (!again(s, e))
             give_up(s, e);
@@ -218,8 +225,34 @@ static void explain_next(struct show *s)
             return;
         (void)snprintf(w->how, sizeof(w->how), "member of %s", text_shown(name, w->name));
     }
+    if (s->world.cloud != NULL && show_cloud_start(s, told, &ignored) == 0)
+        return;
+    told(s);
+}
+
+static void told(struct show *s)
+{
     show_tell(s);
+    show_cloud_done(s);
     next(s);
+}
+
+/* Not in AD: perhaps in Entra alone. */
+static void told_alone(struct show *s)
+{
+    struct err e = s->missing;
+
+    if (s->entra.found)
+        show_cloud_alone(s);
+    else if (s->entra.code != ERR_NOTFOUND)
+        (void)err_set(&e, e.code, 0, "%.300s; Entra: %.180s", s->missing.msg, s->entra.why);
+    if (s->entra.found) {
+        show_cloud_done(s);
+        next(s);
+        return;
+    }
+    show_cloud_done(s);
+    give_up(s, &e);
 }
 
 /* --- the command ----------------------------------------------------------------------------- */
@@ -246,6 +279,7 @@ static int run_show(struct show *s)
     if (code != 0)
         return code;
     o.cfg = cfg;
+    o.with_cloud = cfg->entra.on;
     o.domain = cmd_domain(cfg, s->domain, &e);
     if (o.domain == NULL || loop_new(&s->loop, &e) < 0) {
         s->exit = cmd_fail(s->command, cmd_exit_for(&e), "%s", e.msg);
@@ -258,6 +292,7 @@ static int run_show(struct show *s)
     loop_timer_stop(&s->later);
     ad_account_free(s->account);
     ad_found_done(&s->found);
+    show_cloud_done(s);
     world_close(&s->world);
 out:
     loop_free(s->loop);

@@ -7,6 +7,7 @@
  * A check that fails never stops the next: the person wants the whole list. What rests on something
  * that failed is told as skipped. The only thing written is the ledger's own folder, if missing.
  */
+#include "agent/cloud.h"
 #include "agent/doctor.h"
 
 #include <errno.h>
@@ -417,8 +418,9 @@ static void check_ledger(struct doctor *d)
 /* --- in order -------------------------------------------------------------------------------- */
 
 static void (*const checks[])(struct doctor *d) = {
-    check_config,     check_krb5,  check_keytab, check_ticket, doctor_check_dns,
-    doctor_check_dcs, check_lists, check_rights, check_events, check_ledger,
+    check_config,     check_krb5,         check_keytab, check_ticket,
+    doctor_check_dns, doctor_check_dcs,   check_lists,  check_rights,
+    check_events,     doctor_check_cloud, check_ledger,
 };
 
 static void go(void *arg)
@@ -463,6 +465,7 @@ static int examine(struct doctor *d)
     }
     doctor_done(d);
     (void)loop_run(d->loop, &e);
+    cloud_close(d->cloud);
     if (d->at < ARRAY_LEN(checks))
         code = cmd_fail("doctor", verdict_exit(VERDICT_FAILED), "ended before all was looked at");
     if (d->counts[HEALTH_FAILED] > 0)

@@ -30,6 +30,7 @@ struct doctor {
     char who[AD_PRINCIPAL];
     struct policy *policy;
     struct watch *watch;
+    struct cloud *cloud; /* while it is looked at */
 };
 
 /* One line, told at once. target: a DC, a file; "". mend: what to type; "" where nothing helps.
@@ -44,6 +45,9 @@ void doctor_done(struct doctor *d);
 void doctor_check_dns(struct doctor *d);
 void doctor_check_dcs(struct doctor *d);
 struct ad_dc *doctor_ready_dc(struct doctor *d); /* NULL: none */
+
+/* doctor_cloud.c */
+void doctor_check_cloud(struct doctor *d);
 
 /* doctor_rights.c */
 /* What we may do to ordinary accounts below `base`, asked of `dc` without changing anything: up to

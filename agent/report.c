@@ -164,7 +164,7 @@ void report_step(struct report *r, struct casefile *cf, const struct step *s)
     header(r, cf);
     text_addf(&t, "  %-15s %s%-11s%s ", s->name, paint(r, s->outcome), word(s),
               r->colour ? "\033[0m" : "");
-    if (step_target(s)[0] != '\0')
+    if (step_target(s)[0] != '\0' && strcmp(step_target(s), "entra") != 0)
         text_addf(&t, "%s  ", short_host(step_target(s), host));
     text_show(&t, step_detail(s), strlen(step_detail(s)), 400);
     if (s->ended_us > s->started_us) {
@@ -196,6 +196,14 @@ void report_verdict_json(const struct casefile *cf, struct json_out *o)
     json_out_str(o, "proof", proof_word(cf->proof));
     json_out_str(o, "rule", cf->rule);
     json_out_str(o, "detail", case_detail(cf));
+    if (cf->has_ad_proof || cf->has_cloud_proof) {
+        json_out_object(o, "proofs");
+        if (cf->has_ad_proof)
+            json_out_str(o, "ad", proof_word(cf->ad_proof));
+        if (cf->has_cloud_proof)
+            json_out_str(o, "cloud", proof_word(cf->cloud_proof));
+        json_out_end_object(o);
+    }
     if (cf->cloud != NULL && cf->cloud->has_user) {
         json_out_object(o, "entra");
         json_out_str(o, "id", cf->cloud->user.id);
@@ -305,12 +313,19 @@ void report_verdict(struct report *r, const struct casefile *cf)
         } else {
             text_add(&t, " already");
         }
-        text_addf(&t, ", %s", cf->proof >= PROOF_LOGGED ? "proven" : "read back");
-        if (cf->proof >= PROOF_LOGGED && cf->ended_us > base) {
+        bool both = cf->has_ad_proof && cf->has_cloud_proof;
+        enum proof told = both ? cf->ad_proof : cf->proof;
+
+        text_addf(&t, ", %s", told >= PROOF_LOGGED ? "proven" : "read back");
+        if (told >= PROOF_LOGGED && cf->ended_us > base) {
             text_add(&t, " in ");
             add_took(&t, cf->ended_us - base);
         }
-        text_addf(&t, " (%s)", proof_word(cf->proof));
+        if (both)
+            text_addf(&t, " (AD: %s; Entra: %s)", proof_word(cf->ad_proof),
+                      proof_word(cf->cloud_proof));
+        else
+            text_addf(&t, " (%s)", proof_word(cf->proof));
     } else {
         text_addf(&t, "%s%s%s", r->colour ? "\033[1;31m" : "", verdict_word(cf->verdict),
                   r->colour ? "\033[0m" : "");

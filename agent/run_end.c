@@ -149,7 +149,7 @@ void run_settle(struct casefile *cf)
 {
     struct goal_facts g[8];
     struct verdict_out out;
-    size_t n = 0;
+    size_t n = 0, in_ad;
 
     if (cf->ending || cf->effects_open > 0 || cf->confirms_open > 0 || cf->pushes_open > 0 ||
         !cf->converge_done || !cloud_leg_ended(cf))
@@ -163,7 +163,12 @@ void run_settle(struct casefile *cf)
         goal_facts(cf, cf->plan->steps[i].kind, &g[n++]);
     if (ad_is_missing(cf))
         g[n++] = (struct goal_facts){.some_failed = true};
+    cf->has_ad_proof = n > 0;
+    cf->ad_proof = verdict_of(g, n).proof;
+    in_ad = n;
     n += cloud_leg_goals(cf, g + n, sizeof(g) / sizeof(g[0]) - n);
+    cf->has_cloud_proof = n > in_ad;
+    cf->cloud_proof = verdict_of(g + in_ad, n - in_ad).proof;
     out = verdict_of(g, n);
     cf->verdict = out.verdict;
     cf->proof = out.proof;

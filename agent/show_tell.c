@@ -269,6 +269,7 @@ static void tell_json(const struct show *s, const struct would *w, size_t n,
     for (size_t i = 0; i < lines.count; i++)
         json_out_str(&o, NULL, lines.at[i]);
     json_out_end_array(&o);
+    show_cloud_json(s, &o);
     json_out_end_object(&o);
     text_addc(&t, '\n');
     text_done(&words);
@@ -416,6 +417,7 @@ static void tell_text(const struct show *s, const struct would *w, size_t n,
             "    but the directory would deny it: you may not write %s%s%s here (cordon doctor)\n",
             s->may_uac ? "" : "userAccountControl", s->may_uac || s->may_pwd ? "" : ", ",
             s->may_pwd ? "" : "pwdLastSet");
+    show_cloud_text(s, &t);
     text_add(&t, "\n  what no disable or reset ends\n");
     not_ended(a, &lines);
     for (size_t i = 0; i < lines.count; i++)

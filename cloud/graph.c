@@ -47,7 +47,7 @@ int graph_new(struct loop *l, struct http *h, struct token_source *token, const 
     return 0;
 }
 
-static void call_free(struct graph_call *c)
+static void unlink_call(struct graph_call *c)
 {
     loop_timer_stop(&c->timer);
     if (c->prev != NULL)
@@ -56,6 +56,10 @@ static void call_free(struct graph_call *c)
         c->g->calls = c->next;
     if (c->next != NULL)
         c->next->prev = c->prev;
+}
+
+static void call_free(struct graph_call *c)
+{
     free(c->method);
     free(c->path);
     if (c->body != NULL)
@@ -143,6 +147,7 @@ int graph_start(struct graph *g, const struct graph_ask *ask, graph_cb cb, void 
     c->timer = loop_timer_start(g->loop, 0, begin, c);
     if (c->method == NULL || c->path == NULL || (ask->body != NULL && c->body == NULL) ||
         c->timer == NULL) {
+        unlink_call(c);
         call_free(c);
         return err_set(e, ERR_NOMEM, 0, "Graph");
     }
@@ -154,6 +159,7 @@ int graph_start(struct graph *g, const struct graph_ask *ask, graph_cb cb, void 
 
 static void call_end(struct graph_call *c, const struct graph_answer *a, const struct err *e)
 {
+    unlink_call(c); /* the callback may free the whole of Graph */
     c->cb(c->arg, a, e);
     call_free(c);
 }
@@ -200,6 +206,7 @@ void graph_abandon(struct graph_call *c)
     if (c->ask != NULL)
         token_ask_cancel(c->ask);
     graph_batch_drop(c);
+    unlink_call(c);
     call_free(c);
 }
 
