@@ -371,7 +371,10 @@ static void act_next(struct cloud_leg *l)
         }
         words = x->kind->cannot != NULL ? x->kind->cannot(x, &l->user) : NULL;
         if (words != NULL) {
-            act_end(x, x->goal && l->act_count == 1 ? OUT_REFUSED : OUT_SKIPPED, words);
+            act_end(x,
+                    x->goal && run_ad_steps(cf) == 0 && l->act_count == 1 ? OUT_REFUSED
+                                                                          : OUT_SKIPPED,
+                    words);
             continue;
         }
         if (x->intended_before && x->kind->shown != NULL && x->kind->shown(x, &l->user)) {

@@ -29,6 +29,11 @@ run enable --case "$id"
 is "$(field verdict) $rc $(entra alice accountEnabled) $(uac alice)" "done 0 true 512" "undone in both"
 run contain bob
 is "$(field verdict) $rc $(half entra) $(half revoke)" "done 0 done/read-back done/read-back" "contain: both worlds"
+run reset-password grace
+is "$(field verdict) $rc $(half entra-password)" "done 0 skipped/none" "a hybrid user's password is AD's: set there, and said"
+run expire-password heidi
+is "$(field verdict) $rc" "done 0" "expire-password of a hybrid user: AD's part is all there is"
+like "$(steps)" "entra-password/skipped" "  and it is said that Entra takes no notice"
 run revoke carol
 is "$(field verdict) $rc $(uac carol)" "done 0 512" "revoke: Entra alone; AD is not touched"
 run disable dave --on-prem
