@@ -39,6 +39,9 @@ int cloud_token(struct cloud *c, const char *scope, struct token_source **ret_to
                                .client_id = entra->client_id,
                                .file = file_of(entra),
                                .imds_url = entra->imds_url,
+                               .identity_endpoint = getenv("IMDS_ENDPOINT") != NULL
+                                                        ? getenv("IDENTITY_ENDPOINT")
+                                                        : NULL,
                                .scope = scope};
 
     return token_new(c->loop, c->http, &s, ret_token, e);

@@ -33,7 +33,8 @@ static const struct sm_state states[] = {
     [LEG_JUDGING] = {"judging", SM_TO(LEG_WAITING) | SM_TO(LEG_ENDED)},
     [LEG_WAITING] = {"waiting", SM_TO(LEG_ACTING) | SM_TO(LEG_ENDED)},
     [LEG_ACTING] = {"acting", SM_TO(LEG_LOOKING) | SM_TO(LEG_SYNCING) | SM_TO(LEG_ENDED)},
-    [LEG_LOOKING] = {"looking", SM_TO(LEG_SYNCING) | SM_TO(LEG_ENDED)},
+    [LEG_AUDITING] = {"auditing", SM_TO(LEG_SYNCING) | SM_TO(LEG_ENDED)},
+    [LEG_LOOKING] = {"looking", SM_TO(LEG_AUDITING) | SM_TO(LEG_SYNCING) | SM_TO(LEG_ENDED)},
     [LEG_SYNCING] = {"syncing", SM_TO(LEG_LOOKING_AGAIN) | SM_TO(LEG_ENDED)},
     [LEG_LOOKING_AGAIN] = {"looking again", SM_TO(LEG_ACTING) | SM_TO(LEG_ENDED)},
     [LEG_ENDED] = {"ended", 0},
@@ -48,7 +49,6 @@ static void act_next(struct cloud_leg *l);
 static void on_intended(void *arg, const struct err *e);
 static void look(struct cloud_leg *l);
 static void on_look(void *arg, const struct entra_user *u, bool held, const struct err *e);
-static void after_acts(struct cloud_leg *l);
 
 void leg_move(struct cloud_leg *l, enum leg_state next)
 {
@@ -398,7 +398,7 @@ static void act_next(struct cloud_leg *l)
     if (open)
         look(l);
     else
-        after_acts(l);
+        leg_after_acts(l);
 }
 
 static void on_intended(void *arg, const struct err *e)
@@ -483,7 +483,7 @@ void cloud_act_looked(struct cloud_act *x, bool shown, const char *words)
     if (shown)
         x->step.proof = PROOF_READ_BACK;
     act_end(x, shown ? OUT_DONE : x->accepted ? OUT_UNCONFIRMED : OUT_UNKNOWN, words);
-    after_acts(l);
+    leg_after_acts(l);
 }
 
 static void on_look(void *arg, const struct entra_user *u, bool held, const struct err *e)
@@ -532,11 +532,15 @@ static void on_look(void *arg, const struct entra_user *u, bool held, const stru
         log_error("case=%s %s", l->cf->id, mine.msg);
     if (u != NULL && l->cf->proven_us == 0)
         l->cf->proven_us = run_now_us(l->cf);
-    after_acts(l);
+    leg_after_acts(l);
 }
 
-static void after_acts(struct cloud_leg *l)
+void leg_after_acts(struct cloud_leg *l)
 {
+    if (leg_audit_wanted(l)) {
+        leg_audit(l);
+        return;
+    }
     if (l->interrupted || !leg_sync_wanted(l)) {
         leg_end(l);
         return;
@@ -611,6 +615,7 @@ size_t cloud_leg_goals(const struct casefile *cf, struct goal_facts *ret, size_t
 
         if (!x->goal || x->step.outcome == OUT_SKIPPED)
             continue;
+        g.some_logged = x->logged;
         switch (x->step.outcome) {
         case OUT_DONE:
             g.some_done = true;

@@ -28,7 +28,7 @@ struct cloud_act {
     enum cloud_act_state state;
     struct step step;
     bool goal; /* the verdict asks for it; else it is a help that may be missing */
-    bool sent, accepted, shown, lost;
+    bool sent, accepted, shown, lost, logged;
     bool intended_before; /* an earlier run of this case had it in hand */
     int64_t intended_ms;  /* when, by our clock */
     int64_t sent_ms;      /* by our clock */
@@ -42,6 +42,7 @@ enum leg_state {
     LEG_WAITING,
     LEG_ACTING,
     LEG_LOOKING,
+    LEG_AUDITING,
     LEG_SYNCING,
     LEG_LOOKING_AGAIN,
     LEG_ENDED,
@@ -75,6 +76,8 @@ struct cloud_leg {
     /* sync */
     struct step sync_step;
     bool sync_over, came_back, not_seen_again;
+    bool audited, foreign_audit;
+    uint64_t audit_us;
     unsigned repairs;
 };
 

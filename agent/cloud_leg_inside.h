@@ -15,6 +15,12 @@ void leg_repair(struct cloud_leg *l);
 int leg_intend(struct cloud_act *x, ledger_cb cb, struct err *e);
 void leg_record(const struct cloud_act *x);
 
+void leg_after_acts(struct cloud_leg *l);
+
+/* cloud_audit.c */
+bool leg_audit_wanted(const struct cloud_leg *l);
+void leg_audit(struct cloud_leg *l); /* then leg_after_acts */
+
 /* cloud_sync.c */
 bool leg_sync_wanted(const struct cloud_leg *l);
 void leg_sync(struct cloud_leg *l); /* then looks again, and ends the leg */

@@ -200,6 +200,7 @@ enum {
     OPT_ON_PREM,
     OPT_CLOUD,
     OPT_MFA,
+    OPT_AUDIT,
     OPT_HELP
 };
 
@@ -219,6 +220,7 @@ static const struct option long_options[] = {{"reason", required_argument, NULL,
                                              {"on-prem", no_argument, NULL, OPT_ON_PREM},
                                              {"cloud", no_argument, NULL, OPT_CLOUD},
                                              {"mfa", no_argument, NULL, OPT_MFA},
+                                             {"audit", no_argument, NULL, OPT_AUDIT},
                                              {"help", no_argument, NULL, OPT_HELP},
                                              {NULL, 0, NULL, 0}};
 
@@ -302,6 +304,9 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
             break;
         case OPT_CLOUD:
             a->cloud = true;
+            break;
+        case OPT_AUDIT:
+            a->options.audit = true;
             break;
         case OPT_MFA:
             a->options.with_mfa = true;

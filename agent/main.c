@@ -42,6 +42,7 @@ extern char **environ;
     "  --domain NAME      which configured domain (default: the first)\n"                       \
     "  --wait TIME        how long to wait until every DC has it (default 15s)\n"               \
     "  --on-prem, --cloud only in AD, only in Entra ID (default: both, where configured)\n"     \
+    "  --audit            wait for the proof of Entra's audit log, too (minutes: see --wait)\n" \
     "  --as-agent         act with the agent's keytab, not with your own ticket\n"              \
     "  --privileged       also a privileged account: only where the configuration allows it,\n" \
     "                     and never without a second person\n"                                  \
@@ -150,6 +151,9 @@ static bool wanted_variable(const char *name, size_t n)
         "KRB5CCNAME",
         "KRB5_CONFIG",
         "KRB5_CLIENT_KTNAME",
+        /* Azure Arc says by these where its agent listens; loopback alone is believed. */
+        "IDENTITY_ENDPOINT",
+        "IMDS_ENDPOINT",
 #ifdef CORDON_FAILPOINTS
         "CORDON_FAILPOINT",
 #endif

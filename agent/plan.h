@@ -20,7 +20,7 @@ struct undo_left {
 
 /* What the person asked for beyond the action. */
 struct options {
-    bool clear_never_expires, must_change, with_mfa;
+    bool clear_never_expires, must_change, with_mfa, audit;
     /* enable --case: put back exactly this */
     bool undo;
     bool undo_disabled;           /* the case set ACCOUNTDISABLE */

@@ -42,6 +42,9 @@ run disable erin --cloud
 is "$(field verdict) $(entra erin accountEnabled) $(uac erin)" "done false 512" "--cloud leaves AD alone"
 run disable frank --dry-run
 is "$rc $(entra frank accountEnabled) $(uac frank)" "0 true 512" "a dry run touches neither"
+run disable heidi --audit
+is "$(field verdict) $(half audit)" "done done/logged" "--audit: Entra's own log shows it, by us"
+like "$(field proofs)" "'cloud': 'logged'" "  and the proof says so"
 is "$(violations)" "[]" "every request was as the description says"
 
 # --- the tenant misbehaves ---------------------------------------------------------------------------
