@@ -33,16 +33,15 @@ static const char *file_of(const struct cfg_entra *e)
 int cloud_token(struct cloud *c, const char *scope, struct token_source **ret_token, struct err *e)
 {
     const struct cfg_entra *entra = &c->cfg->entra;
-    struct token_settings s = {.kind = kind_of(entra->credential),
-                               .login_url = entra->login_url,
-                               .tenant = entra->tenant,
-                               .client_id = entra->client_id,
-                               .file = file_of(entra),
-                               .imds_url = entra->imds_url,
-                               .identity_endpoint = getenv("IMDS_ENDPOINT") != NULL
-                                                        ? getenv("IDENTITY_ENDPOINT")
-                                                        : NULL,
-                               .scope = scope};
+    struct token_settings s = {
+        .kind = kind_of(entra->credential),
+        .login_url = entra->login_url,
+        .tenant = entra->tenant,
+        .client_id = entra->client_id,
+        .file = file_of(entra),
+        .imds_url = entra->imds_url,
+        .identity_endpoint = getenv("IMDS_ENDPOINT") != NULL ? getenv("IDENTITY_ENDPOINT") : NULL,
+        .scope = scope};
 
     return token_new(c->loop, c->http, &s, ret_token, e);
 }

@@ -95,6 +95,18 @@ static const struct {
     {"config",
      "show: the settings in effect, with where each came from. check: errors with file and\n"
      "line. sample: a file to begin with. manual: cordon.conf(5).\n\n  --json\n"},
+    {"risky", "Lists the risky users of Entra ID, or what was detected about one.\n\n"
+              "  --level LEVEL      low, medium or high: at least that\n"
+              "  --state STATE      atRisk, confirmedCompromised, remediated, dismissed ...\n"
+              "  --limit N          at most so many (default 1000)\n"
+              "  --detections USER  what was detected about this one\n"
+              "  --since TIME       goes with --detections (default 30d)\n  --json\n"},
+    {"query", "Prints a query to paste where logs are collected: the events of one account.\n\n"
+              "  --xml              the filter of Event Viewer, for a DC's Security log\n"
+              "  --sentinel         KQL for Log Analytics (SecurityEvent)\n"
+              "  --hunting          KQL for advanced hunting (IdentityDirectoryEvents)\n"
+              "  --case ID          the account and the time of this case\n"
+              "  --since TIME       how far back (default 1h)\n  --domain NAME, --as-agent\n"},
     {"doctor", "Walks through everything that must work; says what is wrong, and what mends it.\n\n"
                "  --domain NAME, --as-agent, --json\n"},
 };
@@ -117,6 +129,9 @@ const struct command commands[] = {
     {"audit", cmd_audit, "verify | export | prune",
      "check, print or shorten the ledger's hash chain"},
     {"config", cmd_config, "show | check | sample | manual", "the settings"},
+    {"risky", cmd_risky, "[options]", "who is at risk, as Identity Protection sees it"},
+    {"query", cmd_query, "ACCOUNT | --case ID --xml | --sentinel | --hunting",
+     "a ready query for where logs are collected"},
     {"doctor", cmd_doctor, "[options]", "what works, what does not, and what mends it"},
 };
 const size_t command_count = ARRAY_LEN(commands);
