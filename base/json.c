@@ -563,11 +563,6 @@ bool json_is_array(const struct cJSON *j)
     return cJSON_IsArray(j);
 }
 
-bool json_is_null(const struct cJSON *j)
-{
-    return cJSON_IsNull(j);
-}
-
 const char *json_value_str(const struct cJSON *j)
 {
     return cJSON_IsString(j) ? j->valuestring : NULL;

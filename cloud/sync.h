@@ -107,8 +107,8 @@ struct sync_ask {        /* copied */
 };
 
 /* The push of a user that is already waiting is joined; one that was sent already is not: it may
- * have been read too early, and another one follows it. Errors of start: ERR_USAGE (no GUID, no
- * DN), ERR_NOMEM. */
+ * have been read too early, and another one follows it. ret_push may be NULL. Errors of start:
+ * ERR_USAGE (no GUID, no DN), ERR_NOMEM. */
 int sync_push_start(struct sync *s, const struct sync_ask *ask, sync_cb cb, void *arg,
                     struct sync_push **ret_push, struct err *e);
 /* Hurries the callback: SYNC_NOT_DONE with ERR_CANCELED, or SYNC_UNCLEAR where it was sent. */

@@ -360,8 +360,6 @@ static void deliver(struct token_source *t)
     struct err why, unused;
     size_t n = 0;
 
-    if (!usable(t))
-        unready(t);
     for (a = t->first; a != NULL; a = a->next)
         n += a->state != ASK_WAITS;
     t->busy++;
@@ -459,7 +457,7 @@ static void on_fetched(void *arg, struct token_got *got, const struct err *e, ui
         if (wait > most)
             wait = most;
         plan_renewal(t, wait > wait_ms ? wait : wait_ms);
-        settle(t, usable(t) ? ASK_READY : ASK_FAILED);
+        settle(t, ASK_FAILED); /* who waits does so because there is nothing usable */
     }
     deliver(t);
 }
