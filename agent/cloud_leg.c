@@ -227,7 +227,7 @@ static void on_guarded(void *arg, const struct entra_guard *g, const struct err 
         (void)err_set(&mine, ERR_REFUSED, 0, "%s", g->words);
         l->refused = true;
         l->privileged = g->is == ENTRA_PRIVILEGED;
-        l->rule = g->is == ENTRA_PRIVILEGED ? "privileged" : "cannot-judge";
+        l->rule = g->rule; /* a constant */
         leg_why(l, &mine);
     }
     judged(l);

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Who is who in AD and Entra, who may be touched, and what is done for those who live in one of them alone.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/e2e/cloud_lib.sh
+. "$(dirname "$0")/cloud_lib.sh"
+lab up "$LAB_DIR" || { echo "Bail out! no lab"; exit 1; }
+cloud_up || { echo "Bail out! no stand-in"; exit 1; }
+user() { order POST users "$1" | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["id"])'; }
+patch() { order PATCH "users/$1@corp.example.com" "$2" >/dev/null; }
+
+# --- who is who ----------------------------------------------------------------------------------
+patch alice '{"onPremisesSecurityIdentifier":"S-1-5-21-1-2-3-4444"}'
+run disable alice
+is "$(field verdict) $rc $(uac alice) $(entra alice accountEnabled)" "partial 11 514 true" "the anchor fits, the SID does not: Entra is not touched"
+like "$(field detail)" "S-1-5-21-1-2-3-4444" "  both sides are shown"
+patch bob '{"onPremisesImmutableId":"AAAAAAAAAAAAAAAAAAAAAA=="}'
+run disable bob
+is "$(field verdict) $rc $(entra bob accountEnabled)" "done 0 false" "an anchor of the tenant's own choice: the SID is enough"
+user '{"userPrincipalName":"other@corp.example.com","onPremisesSecurityIdentifier":"'"$(/usr/bin/python3 -c 'import json,sys; print([json.loads(l)["sid"] for l in open(sys.argv[1]) if json.loads(l)["sam"]=="carol"][0])' "$work/people.jsonl")"'","onPremisesSyncEnabled":true}' >/dev/null
+run disable carol
+is "$(field verdict) $rc $(entra carol accountEnabled)" "partial 11 true" "two users with one SID: neither is touched"
+like "$(field detail)" "more than one" "  and both are named"
+patch dave '{"onPremisesSecurityIdentifier":null,"onPremisesImmutableId":null,"onPremisesSyncEnabled":null}'
+run disable dave
+is "$(field verdict) $rc $(entra dave accountEnabled)" "partial 11 true" "a user of the same name who is not linked: shown, not touched"
+like "$(field detail)" "only the name fits" "  in words"
+patch erin '{"onPremisesSecurityIdentifier":null,"onPremisesImmutableId":null,"onPremisesSyncEnabled":null,"userPrincipalName":"gone@corp.example.com"}'
+run disable erin
+is "$(field verdict) $rc $(uac erin)" "done 0 514" "in AD alone: done there, and that is all"
+like "$(steps)" "entra/skipped" "  Entra's part is skipped, not claimed"
+
+# --- in the cloud alone -----------------------------------------------------------------------------
+user '{"userPrincipalName":"cloudia@corp.example.com"}' >/dev/null
+run disable cloudia@corp.example.com
+is "$(field verdict) $rc $(entra cloudia accountEnabled)" "done 0 false" "in Entra alone: done there"
+like "$(steps)" "entra/done/read-back" "  read back"
+order POST settings '{"ownRole":true}' >/dev/null
+user '{"userPrincipalName":"clive@corp.example.com"}' >/dev/null
+run reset-password clive@corp.example.com
+is "$(field verdict) $rc" "done 0" "a random password for a user of the cloud alone"
+is "$(grep -c '"password"' "$work/out")" 0 "  which nobody is shown"
+run expire-password clive@corp.example.com --mfa
+is "$(field verdict) $rc" "unconfirmed 10" "must change, after MFA: accepted; nothing shows it, so it is not called proven"
+is "$(entra clive passwordProfile)" '{"forceChangePasswordNextSignInWithMfa": true}' "  and it was asked for"
+user '{"userPrincipalName":"a_partner.example#EXT#@corp.example.com","userType":"Guest"}' >/dev/null
+run disable 'a_partner.example#EXT#@corp.example.com'
+is "$(field verdict) $rc" "done 0" "a guest is disabled"
+like "$(steps)" "revoke/skipped" "  the sessions are the home tenant's, and it is said"
+run revoke 'a_partner.example#EXT#@corp.example.com'
+is "$(field verdict) $rc" "refused 12" "revoke of a guest: refused, with the reason"
+run disable nobody@corp.example.com
+is "$(field verdict) $rc" "not-found 14" "in neither: not found"
+
+# --- who may be touched -----------------------------------------------------------------------------
+patch frank '{"memberOf":[{"@odata.type":"#microsoft.graph.directoryRole","id":"r1","displayName":"Global Administrator"}]}'
+run disable frank
+is "$(field verdict) $(field rule) $rc $(uac frank) $(entra frank accountEnabled)" "refused privileged 12 512 true" "an administrator of Entra: refused, in AD as well"
+like "$(field detail)" "Global Administrator" "  by name of the role"
+patch frank '{"memberOf":[{"@odata.type":"#microsoft.graph.group","id":"g1","displayName":"Tier0","isAssignableToRole":true}]}'
+run disable frank
+is "$(field verdict) $(uac frank)" "refused 512" "a role-assignable group: refused"
+patch frank '{"memberOf":[],"isManagementRestricted":true}'
+run disable frank
+is "$(field verdict) $(field rule) $(uac frank)" "refused restricted-unit 512" "a restricted management unit: refused"
+patch frank '{"isManagementRestricted":null,"memberOf":[{"@odata.type":"#microsoft.graph.directoryRole","id":"r2","displayName":"Directory Readers"}]}'
+run disable frank
+is "$(field verdict) $rc" "done 0" "a harmless role does not protect"
+order POST settings '{"rolesGranted":["User.Read.All"]}' >/dev/null; order POST tokens/refuse >/dev/null
+run disable grace
+is "$(field verdict) $rc $(uac grace)" "partial 11 514" "permissions are missing: AD is done"
+like "$(field detail)" "User.EnableDisableAccount.All" "  and the permission is named"
+run doctor; like "$(cat "$work/out")" 'User.RevokeSessions.All' "doctor names it before the incident"
+order POST settings '{"rolesGranted":["User.Read.All","User.EnableDisableAccount.All","User.RevokeSessions.All"]}' >/dev/null; order POST tokens/refuse >/dev/null
+run disable heidi
+is "$(field verdict) $rc" "done 0" "the three that are needed are enough"
+
+# --- AD is away -----------------------------------------------------------------------------------------
+patch heidi '{"accountEnabled":true}'
+lab kill dc1 "$LAB_DIR"
+run disable heidi@corp.example.com
+is "$(field verdict) $rc $(entra heidi accountEnabled)" "partial 11 false" "no DC: Entra is done all the same, and the verdict says what is missing"
+like "$(field detail)" "DC" "  in words"
+is "$(violations)" "[]" "every request was as the description says"
+done_testing
