@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cloud/graph_inside.h"
@@ -325,6 +326,7 @@ static void on_token(void *arg, const struct secret *authorization, const struct
         call_end(c, NULL, &mine);
     else
         c->sent = true;
+    (void)failpoint_hit("cloud-send");
     text_done(&url);
 }
 
@@ -357,6 +359,7 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
     struct err mine;
 
     c->http = NULL;
+    (void)failpoint_hit("cloud-answer");
     if (e != NULL) {
         mine = *e;
         /* Something was cut, junk or too big: what a write did is not known. */

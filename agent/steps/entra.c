@@ -20,6 +20,10 @@ static int send_enabled(struct cloud_act *x, bool enabled, struct err *e)
 static void describe(struct cloud_act *x, const struct entra_user *before,
                      const struct entra_user *after)
 {
+    if (x->lost && before->enabled == after->enabled) { /* seen so at once when resumed */
+        step_say(&x->step, "accountEnabled %s; found done", after->enabled ? "true" : "false");
+        return;
+    }
     step_say(&x->step, "accountEnabled %s -> %s%s%s", before->enabled ? "true" : "false",
              after->enabled ? "true" : "false", x->again ? "; it had come back to life" : "",
              x->lost ? "; the answer was lost, found done" : "");
