@@ -47,6 +47,7 @@ bool json_is_array(const struct cJSON *j);
 /* The value itself: */
 const char *json_value_str(const struct cJSON *j);
 bool json_value_is_null(const struct cJSON *j); /* an absent one is not */
+#define json_is_null json_value_is_null
 bool json_value_i64(const struct cJSON *j, int64_t *ret);
 /* Iterate members / items: for (c = json_first(j); c; c = json_next(c)) */
 const struct cJSON *json_first(const struct cJSON *j);
