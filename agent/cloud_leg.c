@@ -79,6 +79,15 @@ static void add_act(struct cloud_leg *l, const struct plan_cloud *p)
     }
 }
 
+static void on_closed(void *arg)
+{
+    struct cloud_leg *l = arg;
+
+    l->timer = NULL;
+    if (!l->cf->ending)
+        judged(l);
+}
+
 int cloud_leg_start(struct casefile *cf, struct err *e)
 {
     struct cloud_leg *l = calloc(1, sizeof(*l));
@@ -91,6 +100,18 @@ int cloud_leg_start(struct casefile *cf, struct err *e)
     for (size_t i = 0; i < cf->plan->cloud_count; i++)
         add_act(l, &cf->plan->cloud[i]);
     l->by_name = !cf->resolved;
+    if (cf->w->cloud == NULL) { /* it could not be opened: told like any other failure */
+        leg_why(l, &cf->w->cloud_failed);
+        l->state = LEG_WAITING;
+        l->timer = loop_timer_start(cf->w->loop, 0, on_closed, l);
+        if (l->timer == NULL) {
+            free(l->why_words);
+            free(l);
+            return err_set(e, ERR_NOMEM, 0, "cloud");
+        }
+        cf->cloud = l;
+        return 0;
+    }
     if (cf->resolved) {
         char sid[AD_SID_TEXT];
         struct entra_facts f = {.sid = ad_sid_to_text(&cf->found.sid, sid),
@@ -638,6 +659,8 @@ size_t cloud_leg_goals(const struct casefile *cf, struct goal_facts *ret, size_t
         }
         if (x->kind == &cloud_disable && l->has_user && l->came_back && l->user.enabled)
             g.reverted = true;
+        if (x->kind == &cloud_disable && l->not_seen_again)
+            g.not_shown = true; /* a push may have undone it, and nobody could look */
         ret[n++] = g;
     }
     return n;
@@ -661,6 +684,8 @@ void cloud_leg_explain(struct casefile *cf)
         if (l->refused && cf->rule[0] == '\0' && l->rule != NULL)
             (void)snprintf(cf->rule, sizeof(cf->rule), "%s", l->rule);
     }
+    if (l != NULL && l->not_seen_again)
+        run_add_detail(cf, "Entra could not be read again after the synchronisation");
     if (l != NULL && l->came_back)
         run_add_detail(cf, l->user.enabled
                                ? "Entra enabled it again"

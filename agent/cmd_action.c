@@ -445,7 +445,7 @@ static void on_world(void *arg, const struct err *e)
     struct driver *d = arg;
 
     /* Without a DC the cloud's part goes on; each case says why AD's does not. */
-    if (e != NULL && (e->code == ERR_CONFIG || d->world.cloud == NULL)) {
+    if (e != NULL && (e->code == ERR_CONFIG || !d->world.with_cloud)) {
         if (e->code == ERR_CONFIG)
             d->exit = cmd_fail(d->args->command, EXIT_CONFIG, "%s", e->msg);
         else

@@ -74,7 +74,7 @@ int run_case_start(struct world *w, const struct request *r,
     cf->dry_run = r->dry_run;
     cf->privileged = r->privileged;
     cf->in_ad = r->in_ad;
-    cf->in_cloud = r->in_cloud && w->cloud != NULL;
+    cf->in_cloud = r->in_cloud && w->with_cloud;
     cf->typed = text_dup(r->account);
     cf->done = done;
     cf->arg = arg;

@@ -130,8 +130,12 @@ int world_open(struct loop *l, const struct world_opts *opts, struct world *w,
     }
     if (ad_gather_new(l, &w->gather, e) < 0)
         return -1;
-    if (opts->with_cloud && cloud_open(l, opts->cfg, opts->domain->name, &w->cloud, e) < 0)
-        return -1;
+    /* A cloud that cannot be used holds nothing up in AD; each case says why its part is missing.
+     */
+    w->with_cloud = opts->with_cloud;
+    if (opts->with_cloud &&
+        cloud_open(l, opts->cfg, opts->domain->name, &w->cloud, &w->cloud_failed) < 0)
+        log_error("%s", w->cloud_failed.msg);
     if (opts->with_ledger &&
         ledger_open(opts->state_dir, l, /* readonly */ false, &w->ledger, e) < 0)
         return -1;

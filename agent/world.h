@@ -25,8 +25,10 @@ struct world {
     const struct cfg_domain *domain;
     struct ad_dcs *dcs;
     struct watch *watch;
-    struct cloud *cloud;   /* NULL: no cloud is configured, or none is wanted */
-    struct ledger *ledger; /* NULL in a dry run */
+    bool with_cloud;         /* one is configured and wanted */
+    struct cloud *cloud;     /* NULL: none is wanted, or it cannot be used: */
+    struct err cloud_failed; /* why */
+    struct ledger *ledger;   /* NULL in a dry run */
     struct policy *policy;
     struct ad_gather *gather;
     struct report *report;

@@ -7,7 +7,7 @@
 lab up "$LAB_DIR" || { echo "Bail out! no lab"; exit 1; }
 cloud_up || { echo "Bail out! no stand-in"; exit 1; }
 user() { order POST users "$1" | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["id"])'; }
-patch() { order PATCH "users/$1@corp.example.com" "$2" >/dev/null; }
+id_of() { entra "$1" id | tr -d '"'; }
 
 # --- who is who ----------------------------------------------------------------------------------
 patch alice '{"onPremisesSecurityIdentifier":"S-1-5-21-1-2-3-4444"}'
@@ -35,15 +35,15 @@ user '{"userPrincipalName":"cloudia@corp.example.com"}' >/dev/null
 run disable cloudia@corp.example.com
 is "$(field verdict) $rc $(entra cloudia accountEnabled)" "done 0 false" "in Entra alone: done there"
 like "$(steps)" "entra/done/read-back" "  read back"
-order POST settings '{"ownRole":true}' >/dev/null
+order PATCH app "$(order GET app | /usr/bin/python3 -c 'import json,sys; print(json.dumps({"wids": ["fe930be7-5e62-47db-91af-98c3a49a38b1"], "roles": json.load(sys.stdin)["roles"] + ["User-PasswordProfile.ReadWrite.All"]}))')" >/dev/null; order POST tokens/expire >/dev/null
 user '{"userPrincipalName":"clive@corp.example.com"}' >/dev/null
 run reset-password clive@corp.example.com
 is "$(field verdict) $rc" "done 0" "a random password for a user of the cloud alone"
 is "$(grep -c '"password"' "$work/out")" 0 "  which nobody is shown"
 run expire-password clive@corp.example.com --mfa
 is "$(field verdict) $rc" "unconfirmed 10" "must change, after MFA: accepted; nothing shows it, so it is not called proven"
-is "$(entra clive passwordProfile)" '{"forceChangePasswordNextSignInWithMfa": true}' "  and it was asked for"
-user '{"userPrincipalName":"a_partner.example#EXT#@corp.example.com","userType":"Guest"}' >/dev/null
+like "$(order GET requests | tail -c 4000)" "forceChangePasswordNextSignInWithMfa" "  and it was asked for"
+user '{"kind":"guest","userPrincipalName":"a_partner.example#EXT#@corp.example.com"}' >/dev/null
 run disable 'a_partner.example#EXT#@corp.example.com'
 is "$(field verdict) $rc" "done 0" "a guest is disabled"
 like "$(steps)" "revoke/skipped" "  the sessions are the home tenant's, and it is said"
@@ -53,25 +53,27 @@ run disable nobody@corp.example.com
 is "$(field verdict) $rc" "not-found 14" "in neither: not found"
 
 # --- who may be touched -----------------------------------------------------------------------------
-patch frank '{"memberOf":[{"@odata.type":"#microsoft.graph.directoryRole","id":"r1","displayName":"Global Administrator"}]}'
+frank=$(id_of frank)
+order POST roleAssignments "{\"principalId\":\"$frank\",\"roleDefinitionId\":\"62e90394-69f5-4237-9190-012177145e10\",\"directoryScopeId\":\"/\"}" >/dev/null
 run disable frank
 is "$(field verdict) $(field rule) $rc $(uac frank) $(entra frank accountEnabled)" "refused privileged 12 512 true" "an administrator of Entra: refused, in AD as well"
 like "$(field detail)" "Global Administrator" "  by name of the role"
-patch frank '{"memberOf":[{"@odata.type":"#microsoft.graph.group","id":"g1","displayName":"Tier0","isAssignableToRole":true}]}'
+order DELETE roleAssignments >/dev/null; order POST groups "{\"displayName\":\"Tier0\",\"isAssignableToRole\":true,\"members\":[\"$frank\"]}" >/dev/null
 run disable frank
 is "$(field verdict) $(uac frank)" "refused 512" "a role-assignable group: refused"
-patch frank '{"memberOf":[],"isManagementRestricted":true}'
+order DELETE groups >/dev/null; order POST administrativeUnits "{\"displayName\":\"Vault\",\"isMemberManagementRestricted\":true,\"members\":[\"$frank\"]}" >/dev/null
 run disable frank
 is "$(field verdict) $(field rule) $(uac frank)" "refused restricted-unit 512" "a restricted management unit: refused"
-patch frank '{"isManagementRestricted":null,"memberOf":[{"@odata.type":"#microsoft.graph.directoryRole","id":"r2","displayName":"Directory Readers"}]}'
+order DELETE administrativeUnits >/dev/null
+order POST roleAssignments "{\"principalId\":\"$frank\",\"roleDefinitionId\":\"88d8e3e3-8f55-4a1e-953a-9b9898b8876b\",\"directoryScopeId\":\"/\"}" >/dev/null
 run disable frank
 is "$(field verdict) $rc" "done 0" "a harmless role does not protect"
-order POST settings '{"rolesGranted":["User.Read.All"]}' >/dev/null; order POST tokens/refuse >/dev/null
+order PATCH app '{"roles":["User.Read.All"]}' >/dev/null; order POST tokens/expire >/dev/null
 run disable grace
 is "$(field verdict) $rc $(uac grace)" "partial 11 514" "permissions are missing: AD is done"
 like "$(field detail)" "User.EnableDisableAccount.All" "  and the permission is named"
 run doctor; like "$(cat "$work/out")" 'User.RevokeSessions.All' "doctor names it before the incident"
-order POST settings '{"rolesGranted":["User.Read.All","User.EnableDisableAccount.All","User.RevokeSessions.All"]}' >/dev/null; order POST tokens/refuse >/dev/null
+order PATCH app '{"roles":["User.Read.All","User.EnableDisableAccount.All","User.RevokeSessions.All"]}' >/dev/null; order POST tokens/expire >/dev/null
 run disable heidi
 is "$(field verdict) $rc" "done 0" "the three that are needed are enough"
 
