@@ -278,12 +278,9 @@ static void end_check(struct sync_work *w)
     const struct sync_found *f = &w->c->f;
     struct sync_result r = {0};
 
-    if (f->health[0] == '\0')
-        sync_result_set(&r, SYNC_PROVEN, ERR_OK, "cloud sync of %s: job %s, %s", w->c->s->domain,
-                        f->job, f->state);
-    else
-        sync_result_set(&r, SYNC_FAILED, ERR_REFUSED, "cloud sync of %s: %s", w->c->s->domain,
-                        f->health);
+    sync_result_set(&r, f->health[0] == '\0' ? SYNC_PROVEN : SYNC_FAILED,
+                    f->health[0] == '\0' ? ERR_OK : ERR_REFUSED, "cloud sync of %s: job %s, %s",
+                    w->c->s->domain, f->job, f->state);
     end_work(w, &r);
 }
 
