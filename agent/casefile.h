@@ -21,6 +21,7 @@
 struct world;
 struct casefile;
 struct cloud_leg;
+struct okta_leg;
 
 enum effect_state {
     EFFECT_WAITING, /* for its DC */
@@ -112,6 +113,7 @@ struct casefile {
 
     bool in_ad, in_cloud;    /* where it is to act (--on-prem, --cloud, the configuration) */
     struct cloud_leg *cloud; /* NULL: none */
+    struct okta_leg *okta;   /* NULL: none */
     bool ad_failed;          /* AD's part could not begin */
     enum err_code ad_why;
     char *ad_words;

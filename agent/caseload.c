@@ -74,6 +74,8 @@ static void take_case(struct loading *l, const struct cJSON *j)
     c->options.undo_never_expires = flag(j, "undo_never_expires");
     c->options.undo_expired = flag(j, "undo_expired");
     c->options.undo_entra = flag(j, "undo_entra");
+    c->options.undo_okta = flag(j, "undo_okta");
+    c->options.okta = flag(j, "okta");
     c->options.with_mfa = flag(j, "with_mfa");
     c->found.upn = text_dup(json_str(j, "upn"));
     c->has_guid = guid != NULL && sid != NULL &&
@@ -155,6 +157,10 @@ static void take_step(struct caseload *c, const struct cJSON *j)
     }
     if (!done)
         return;
+    if (strcmp(target, "okta") == 0) {
+        c->did_okta = c->did_okta || (strcmp(step, "okta") == 0 && c->action != ACT_ENABLE);
+        return;
+    }
     if (strcmp(target, "entra") == 0) {
         c->did_entra = c->did_entra || (strcmp(step, "entra") == 0 && c->action != ACT_ENABLE);
         return;

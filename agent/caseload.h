@@ -25,7 +25,7 @@ struct caseload {
     const char *names[CASELOAD_PLACES][2]; /* ours */
     size_t prior_count;
     /* for undo */
-    bool did_disable, did_clear_never_expires, did_expire, did_reset, did_entra;
+    bool did_disable, did_clear_never_expires, did_expire, did_reset, did_entra, did_okta;
     struct undo_left left[CASELOAD_PLACES];
     size_t left_count;
     char first_dc[256]; /* that took a change; "" */

@@ -201,6 +201,7 @@ enum {
     OPT_CLOUD,
     OPT_MFA,
     OPT_AUDIT,
+    OPT_IDP,
     OPT_HELP
 };
 
@@ -221,6 +222,7 @@ static const struct option long_options[] = {{"reason", required_argument, NULL,
                                              {"cloud", no_argument, NULL, OPT_CLOUD},
                                              {"mfa", no_argument, NULL, OPT_MFA},
                                              {"audit", no_argument, NULL, OPT_AUDIT},
+                                             {"idp", required_argument, NULL, OPT_IDP},
                                              {"help", no_argument, NULL, OPT_HELP},
                                              {NULL, 0, NULL, 0}};
 
@@ -304,6 +306,11 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
             break;
         case OPT_CLOUD:
             a->cloud = true;
+            break;
+        case OPT_IDP:
+            if (strcmp(optarg, "okta") != 0)
+                return err_set(e, ERR_USAGE, 0, "--idp: okta is the only other one");
+            a->options.okta = true;
             break;
         case OPT_AUDIT:
             a->options.audit = true;
@@ -548,6 +555,7 @@ static int carry_out(struct args *a, const char *resume_id)
             a->options.undo_never_expires = d.load->did_clear_never_expires;
             a->options.undo_expired = d.load->did_expire;
             a->options.undo_entra = d.load->did_entra;
+            a->options.undo_okta = d.load->did_okta;
             a->options.left = d.load->left;
             a->options.left_count = d.load->left_count;
         }
@@ -571,7 +579,14 @@ static int carry_out(struct args *a, const char *resume_id)
     o.only_dc = a->dc;
     o.with_ledger = !a->dry_run;
     o.with_watch = !a->dry_run;
-    o.with_cloud = cfg->entra.on && (a->cloud || !a->on_prem);
+    o.with_cloud = (cfg->entra.on && (a->cloud || !a->on_prem)) ||
+                   (cfg->okta.on && (a->options.okta || a->options.undo_okta));
+    if (a->options.okta && !cfg->okta.on) {
+        code = cmd_fail(a->command, EXIT_CONFIG,
+                        "--idp okta needs a section [okta] in %s (cordon config sample shows one)",
+                        cmd_config_path());
+        goto out;
+    }
     if (!cfg->entra.on && (a->cloud || plan_for(a->action)->count == 0)) {
         code = cmd_fail(a->command, EXIT_CONFIG,
                         "%s needs a section [entra] in %s (cordon config sample shows one)",

@@ -20,13 +20,14 @@ struct undo_left {
 
 /* What the person asked for beyond the action. */
 struct options {
-    bool clear_never_expires, must_change, with_mfa, audit;
+    bool clear_never_expires, must_change, with_mfa, audit, okta;
     /* enable --case: put back exactly this */
     bool undo;
     bool undo_disabled;           /* the case set ACCOUNTDISABLE */
     bool undo_never_expires;      /* the case cleared DONT_EXPIRE_PASSWORD */
     bool undo_expired;            /* the case set pwdLastSet to 0 */
     bool undo_entra;              /* the case set accountEnabled false */
+    bool undo_okta;               /* the case suspended it in Okta */
     const struct undo_left *left; /* borrowed */
     size_t left_count;
 };

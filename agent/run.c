@@ -24,6 +24,7 @@
 
 #include "agent/cloud_leg.h"
 #include "agent/effect.h"
+#include "agent/okta_leg.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/stamp.h"
@@ -137,6 +138,7 @@ static void case_free(struct casefile *cf)
     loop_timer_stop(&cf->later);
     loop_timer_stop(&cf->head_start);
     cloud_leg_free(cf);
+    okta_leg_free(cf);
     converge_free(cf);
     legs_free(cf);
     for (size_t i = 0; i < cf->effect_count; i++)
@@ -155,7 +157,7 @@ static void case_free(struct casefile *cf)
 static void case_end(void *arg)
 {
     struct casefile *cf = arg;
-    bool pending = cloud_leg_busy(cf);
+    bool pending = cloud_leg_busy(cf) | okta_leg_busy(cf);
 
     cf->later = NULL;
     for (size_t i = 0; i < cf->leg_count; i++) {
@@ -177,6 +179,13 @@ void run_case_end(struct casefile *cf)
 
 /* --- resolve -----------------------------------------------------------------------------------
  */
+
+/* Whatever waits for AD's part to be under way. */
+static void others_go(struct casefile *cf)
+{
+    cloud_leg_go(cf);
+    okta_leg_go(cf);
+}
 
 static void begin(void *arg)
 {
@@ -239,7 +248,9 @@ static void resolved(struct casefile *cf)
 {
     struct err e;
 
-    if (cf->in_cloud && cf->cloud == NULL && cloud_leg_start(cf, &e) < 0) {
+    if ((cf->in_cloud && cf->w->cfg->entra.on && cf->cloud == NULL &&
+         cloud_leg_start(cf, &e) < 0) ||
+        (cf->okta == NULL && okta_leg_start(cf, &e) < 0)) {
         run_fail(cf, &e);
         return;
     }
@@ -272,7 +283,7 @@ static void without_ad(struct casefile *cf, const struct err *e)
     cf->converge_done = true;
     if (!asked)
         log_warning("case=%s going on in the cloud without AD: %s", cf->id, e->msg);
-    if (cloud_leg_start(cf, &mine) < 0)
+    if (okta_leg_start(cf, &mine) < 0 || cloud_leg_start(cf, &mine) < 0)
         run_fail(cf, &mine);
 }
 
@@ -298,7 +309,7 @@ void run_cloud_judged(struct casefile *cf)
     if (cf->dry_run)
         run_dry(cf);
     else
-        cloud_leg_go(cf);
+        others_go(cf);
 }
 
 /* --- judge -------------------------------------------------------------------------------------
@@ -522,14 +533,14 @@ static void on_head_start(void *arg)
     struct casefile *cf = arg;
 
     cf->head_start = NULL;
-    cloud_leg_go(cf);
+    others_go(cf);
 }
 
 static void start_cloud(struct casefile *cf)
 {
     if (run_ad_steps(cf) == 0)
-        cloud_leg_go(cf);
-    else if (cf->cloud != NULL && cf->plan->action != ACT_ENABLE)
+        others_go(cf);
+    else if ((cf->cloud != NULL || cf->okta != NULL) && cf->plan->action != ACT_ENABLE)
         cf->head_start =
             loop_timer_start(cf->w->loop, cf->w->cfg->cloud_after_ms, on_head_start, cf);
 }
@@ -591,7 +602,7 @@ void run_accepted(struct casefile *cf, struct effect *x)
     if (cf->accepted_us == 0)
         cf->accepted_us = run_now_us(cf);
     cf->accepted_at = x->dc;
-    cloud_leg_go(cf);
+    others_go(cf);
 }
 
 /* Might another DC take what this one could not? Only what surely was not done here. */
@@ -698,7 +709,7 @@ static void after_effects(struct casefile *cf)
         any = any || goal_met(cf, cf->plan->steps[i].kind);
     if (!any && cf->plan->action == ACT_ENABLE && run_ad_steps(cf) > 0)
         cloud_leg_withhold(cf, "AD's part failed, and Entra's alone would not last");
-    cloud_leg_go(cf);
+    others_go(cf);
     if (!any || cf->w->interrupted) {
         ad_over(cf, false);
         return;
@@ -752,5 +763,6 @@ void run_interrupt(struct world *w)
         for (size_t i = 0; i < cf->effect_count; i++)
             effect_interrupt(cf->effects[i]);
         cloud_leg_interrupt(cf);
+        okta_leg_interrupt(cf);
     }
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/cloud_leg.h"
+#include "agent/okta_leg.h"
 #include "base/cleanup.h"
 
 void run_dry(struct casefile *cf)
@@ -57,6 +58,7 @@ void run_dry(struct casefile *cf)
         run_tell(cf, &s);
     }
     cloud_leg_dry(cf);
+    okta_leg_dry(cf);
     cf->ending = true;
     cf->ended_us = run_now_us(cf);
     cf->planned = true;

@@ -11,6 +11,7 @@
 
 #include "agent/cloud_leg.h"
 #include "agent/effect.h"
+#include "agent/okta_leg.h"
 #include "base/log.h"
 #include "base/stamp.h"
 #include "base/text.h"
@@ -152,10 +153,10 @@ void run_settle(struct casefile *cf)
     size_t n = 0, in_ad;
 
     if (cf->ending || cf->effects_open > 0 || cf->confirms_open > 0 || cf->pushes_open > 0 ||
-        !cf->converge_done || !cloud_leg_ended(cf))
+        !cf->converge_done || !cloud_leg_ended(cf) || !okta_leg_ended(cf))
         return;
     cf->ending = true;
-    if (cf->ad_failed && !cf->cloud->has_user) {
+    if (cf->ad_failed && cf->cloud != NULL && !cf->cloud->has_user && cf->okta == NULL) {
         settle_nobody(cf);
         return;
     }
@@ -167,6 +168,7 @@ void run_settle(struct casefile *cf)
     cf->ad_proof = verdict_of(g, n).proof;
     in_ad = n;
     n += cloud_leg_goals(cf, g + n, sizeof(g) / sizeof(g[0]) - n);
+    n += okta_leg_goals(cf, g + n, sizeof(g) / sizeof(g[0]) - n);
     cf->has_cloud_proof = n > in_ad;
     cf->cloud_proof = verdict_of(g + in_ad, n - in_ad).proof;
     out = verdict_of(g, n);
@@ -176,6 +178,7 @@ void run_settle(struct casefile *cf)
     if (ad_is_missing(cf))
         run_add_detail(cf, cf->ad_words != NULL ? cf->ad_words : "AD was not reached");
     cloud_leg_explain(cf);
+    okta_leg_explain(cf);
     if (cf->cloud != NULL && cf->cloud->held && cf->verdict == VERDICT_REFUSED)
         cf->verdict = VERDICT_HELD;
     if (n == 0 && cf->cloud != NULL && cf->cloud->absent) {

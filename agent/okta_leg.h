@@ -1,0 +1,25 @@
+/* agent/okta_leg.h -- Okta's part of a case: suspend (or back), and end the sessions.
+ *
+ *   find -> intent -> suspend -> sessions -> ended
+ *
+ * It goes when the cloud's part goes. Suspend can be undone; deactivate is never done from here.
+ */
+#ifndef CORDON_AGENT_OKTA_LEG_H
+#define CORDON_AGENT_OKTA_LEG_H
+
+#include "agent/casefile.h"
+
+struct okta_leg;
+
+/* Where it is wanted: by --idp okta, or by `contain = yes` in [okta] for contain. */
+int okta_leg_start(struct casefile *cf, struct err *e);
+void okta_leg_go(struct casefile *cf); /* idempotent */
+bool okta_leg_ended(const struct casefile *cf);
+bool okta_leg_busy(struct casefile *cf); /* still waiting for an answer, which is hurried */
+void okta_leg_interrupt(struct casefile *cf);
+void okta_leg_free(struct casefile *cf);
+size_t okta_leg_goals(const struct casefile *cf, struct goal_facts *ret, size_t max);
+void okta_leg_explain(struct casefile *cf);
+void okta_leg_dry(struct casefile *cf);
+
+#endif

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Okta beside AD and Entra; risk, and queries for where logs are collected.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/e2e/cloud_lib.sh
+. "$(dirname "$0")/cloud_lib.sh"
+lab up "$LAB_DIR" || { echo "Bail out! no lab"; exit 1; }
+cloud_up || { echo "Bail out! no stand-in"; exit 1; }
+okta() { order GET "okta/users/$1@corp.example.com" | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin).get(sys.argv[1]))' "$2"; }
+for n in alice bob carol dave; do order POST okta/users "{\"profile\":{\"login\":\"$n@corp.example.com\",\"email\":\"$n@corp.example.com\"}}" >/dev/null; done
+
+run disable alice --idp okta
+is "$(field verdict) $rc $(okta alice status)" "done 0 SUSPENDED" "--idp okta: suspended there as well"
+like "$(steps)" "okta/done/read-back okta-sessions/done/accepted" "  read back; the sessions are ended"
+id=$(field case)
+run enable --case "$id"
+is "$(field verdict) $rc $(okta alice status)" "done 0 ACTIVE" "undone in all three"
+run disable bob
+is "$(field verdict) $(okta bob status)" "done ACTIVE" "without --idp okta nothing is touched there"
+cloud_conf 's/^\[okta\]/[okta]\ncontain = yes/'
+run contain carol
+is "$(field verdict) $rc $(okta carol status)" "done 0 SUSPENDED" "contain, where [okta] says so"
+order PATCH okta/users/dave@corp.example.com '{"status":"LOCKED_OUT"}' >/dev/null
+run disable dave --idp okta
+is "$(field verdict) $rc $(okta dave status)" "partial 11 LOCKED_OUT" "who is locked out cannot be suspended: partial, never deactivated"
+like "$(steps)" "okta-sessions/done" "  and the sessions are ended all the same"
+run disable erin --idp okta
+is "$(field verdict) $rc" "partial 11" "nobody there of that name: partial"
+fault '{"match":{"service":"okta","path":"lifecycle/suspend"},"do":{"status":500,"after":true}}'
+run disable bob --idp okta
+is "$(field verdict) $rc $(okta bob status)" "done 0 SUSPENDED" "500 after having acted: looked, and found done"
+no_faults
+cloud_conf "s#^key_file.*#token_file = $cloud/okta.token#" '/^client_id = 0oa/d' '/^key_id/d'
+order PATCH okta/users/bob@corp.example.com '{"status":"ACTIVE"}' >/dev/null
+run disable bob --idp okta
+is "$(field verdict) $rc $(okta bob status)" "done 0 SUSPENDED" "with an API token"
+cloud_conf
+
+# --- risk --------------------------------------------------------------------------------------------
+run mark-compromised frank
+is "$(field verdict) $rc" "done 0" "mark-compromised: and Identity Protection shows it"
+lab exec "$LAB_DIR" env "CORDON_CONFIG=$conf" "$cordon" risky --json >"$work/out" 2>"$work/err"; rc=$?
+like "$rc $(cat "$work/out")" '^0 .*frank@corp.example.com.*confirmedCompromised' "risky lists it"
+run dismiss-risk frank
+is "$(field verdict) $rc" "done 0" "dismiss-risk"
+order PATCH settings '{"licence":"P1"}' >/dev/null
+run mark-compromised frank
+is "$(field verdict) $rc" "failed 15" "without the licence: failed, nothing changed"
+like "$(field detail)" "licence" "  and it is named"
+order PATCH settings '{"licence":"P2"}' >/dev/null
+
+# --- queries -------------------------------------------------------------------------------------------
+sid=$(/usr/bin/python3 -c 'import json,sys; print([json.loads(l)["sid"] for l in open(sys.argv[1]) if json.loads(l)["sam"]=="alice"][0])' "$work/people.jsonl")
+for f in xml sentinel hunting; do
+    lab exec "$LAB_DIR" env "CORDON_CONFIG=$conf" "$cordon" query alice --$f --as-agent >"$work/out" 2>"$work/err"; rc=$?
+    like "$rc $(cat "$work/out")" "^0 .*$sid" "query --$f"
+done
+lab exec "$LAB_DIR" env "CORDON_CONFIG=$conf" "$cordon" query --case "$id" --sentinel >"$work/out" 2>"$work/err"; rc=$?
+like "$rc $(cat "$work/out")" "^0 SecurityEvent.*$sid" "query --case"
+is "$(violations)" "[]" "every request was as the description says"
+done_testing
