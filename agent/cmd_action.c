@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/caseload.h"
+#include "agent/cloud.h"
 #include "agent/commands.h"
 #include "agent/run.h"
 #include "agent/world.h"
@@ -26,6 +27,7 @@
 
 #define FROM_MAX (64 * 1024 * 1024)
 #define ACCOUNT_MAX 1024
+#define BATCH_FROM 4 /* accounts in a call: from here on Graph is asked in batches */
 #define REASON_MAX 500
 
 struct accounts { /* offsets into one buffer: few bytes each */
@@ -472,6 +474,9 @@ static void on_world(void *arg, const struct err *e)
         else
             (void)snprintf(d->requester, sizeof(d->requester), "%s", cred->principal);
     }
+    /* Many at once: twenty calls in a request (entra-graph.md 10.1). */
+    if (d->world.cloud != NULL && d->world.cloud->graph != NULL && total(d) >= BATCH_FROM)
+        graph_batching(d->world.cloud->graph, true, 0);
     launch(d);
 }
 
