@@ -32,11 +32,15 @@ static const struct sm_state states[] = {
     [LEG_MATCHING] = {"matching", SM_TO(LEG_JUDGING) | SM_TO(LEG_WAITING) | SM_TO(LEG_ENDED)},
     [LEG_JUDGING] = {"judging", SM_TO(LEG_WAITING) | SM_TO(LEG_ENDED)},
     [LEG_WAITING] = {"waiting", SM_TO(LEG_ACTING) | SM_TO(LEG_ENDED)},
-    [LEG_ACTING] = {"acting", SM_TO(LEG_LOOKING) | SM_TO(LEG_SYNCING) | SM_TO(LEG_ENDED)},
-    [LEG_AUDITING] = {"auditing", SM_TO(LEG_SYNCING) | SM_TO(LEG_ENDED)},
-    [LEG_LOOKING] = {"looking", SM_TO(LEG_AUDITING) | SM_TO(LEG_SYNCING) | SM_TO(LEG_ENDED)},
-    [LEG_SYNCING] = {"syncing", SM_TO(LEG_LOOKING_AGAIN) | SM_TO(LEG_ENDED)},
-    [LEG_LOOKING_AGAIN] = {"looking again", SM_TO(LEG_ACTING) | SM_TO(LEG_ENDED)},
+    [LEG_ACTING] = {"acting", SM_TO(LEG_LOOKING) | SM_TO(LEG_SYNCING) | SM_TO(LEG_HOLDING) |
+                                  SM_TO(LEG_ENDED)},
+    [LEG_AUDITING] = {"auditing", SM_TO(LEG_SYNCING) | SM_TO(LEG_HOLDING) | SM_TO(LEG_ENDED)},
+    [LEG_LOOKING] = {"looking", SM_TO(LEG_AUDITING) | SM_TO(LEG_SYNCING) | SM_TO(LEG_HOLDING) |
+                                    SM_TO(LEG_ENDED)},
+    [LEG_SYNCING] = {"syncing", SM_TO(LEG_LOOKING_AGAIN) | SM_TO(LEG_HOLDING) | SM_TO(LEG_ENDED)},
+    [LEG_LOOKING_AGAIN] = {"looking again",
+                           SM_TO(LEG_ACTING) | SM_TO(LEG_HOLDING) | SM_TO(LEG_ENDED)},
+    [LEG_HOLDING] = {"holding", SM_TO(LEG_LOOKING_AGAIN) | SM_TO(LEG_ENDED)},
     [LEG_ENDED] = {"ended", 0},
 };
 
@@ -563,7 +567,7 @@ void leg_after_acts(struct cloud_leg *l)
         return;
     }
     if (l->interrupted || !leg_sync_wanted(l)) {
-        leg_end(l);
+        leg_hold(l);
         return;
     }
     leg_move(l, LEG_SYNCING);
@@ -616,7 +620,9 @@ void cloud_leg_interrupt(struct casefile *cf)
     l->interrupted = true;
     if (l->call != NULL && l->state != LEG_ACTING)
         entra_cancel(l->call);
-    if (l->push != NULL)
+    if (l->state == LEG_HOLDING)
+        leg_end(l);
+    else if (l->push != NULL)
         sync_push_cancel(l->push);
     else if (l->state == LEG_SYNCING && !l->sync_over)
         leg_end(l);

@@ -45,6 +45,7 @@ enum leg_state {
     LEG_AUDITING,
     LEG_SYNCING,
     LEG_LOOKING_AGAIN,
+    LEG_HOLDING,
     LEG_ENDED,
 };
 
@@ -77,7 +78,7 @@ struct cloud_leg {
     struct step sync_step;
     bool sync_over, came_back, not_seen_again;
     bool audited, foreign_audit;
-    uint64_t audit_us;
+    uint64_t audit_us, hold_until;
     unsigned repairs;
 };
 

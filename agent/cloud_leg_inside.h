@@ -23,6 +23,7 @@ void leg_audit(struct cloud_leg *l); /* then leg_after_acts */
 
 /* cloud_sync.c */
 bool leg_sync_wanted(const struct cloud_leg *l);
+void leg_hold(struct cloud_leg *l); /* watches on where asked to, then ends the leg */
 void leg_sync(struct cloud_leg *l); /* then looks again, and ends the leg */
 
 #endif

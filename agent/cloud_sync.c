@@ -16,8 +16,10 @@
 #include "base/text.h"
 
 #define REPAIRS 3
+#define HOLD_EVERY_MS 10000
 
 static void on_pushed(void *arg, const struct sync_result *r);
+static void hold_look(void *arg);
 static void on_again(void *arg, const struct entra_user *u, const struct err *e);
 
 /* Is there a state that a synchronisation carries: the flag of an account of AD? */
@@ -54,13 +56,13 @@ void leg_sync(struct cloud_leg *l)
     if (!l->converged) {
         sync_end(l, OUT_SKIPPED, PROOF_NONE,
                  "not every DC shows the change yet: a push now might carry the old state");
-        leg_end(l);
+        leg_hold(l);
         return;
     }
     if (ask.dn == NULL ||
         sync_push_start(cf->w->cloud->sync, &ask, on_pushed, l, &l->push, &e) < 0) {
         sync_end(l, OUT_SKIPPED, PROOF_NONE, ask.dn == NULL ? "no distinguishedName" : e.msg);
-        leg_end(l);
+        leg_hold(l);
     }
 }
 
@@ -101,7 +103,7 @@ static void on_pushed(void *arg, const struct sync_result *r)
                    r->health[0] != '\0' ? "; " : "", r->health);
     sync_end(l, how, proof, words);
     if (!r->sent || l->interrupted) {
-        leg_end(l);
+        leg_hold(l);
         return;
     }
     leg_move(l, LEG_LOOKING_AGAIN);
@@ -116,20 +118,56 @@ static void on_again(void *arg, const struct entra_user *u, const struct err *e)
 
     l->call = NULL;
     if (u == NULL || leg_keep_user(l, u, &mine) < 0) {
-        log_warning("case=%s the user cannot be read again after the synchronisation: %s",
-                    l->cf->id, e != NULL ? e->msg : mine.msg);
+        log_warning("case=%s the user cannot be read again: %s", l->cf->id,
+                    e != NULL ? e->msg : mine.msg);
         l->not_seen_again = true;
-        leg_end(l);
+        leg_hold(l);
         return;
     }
+    l->not_seen_again = false;
     if (l->cf->plan->action != ACT_ENABLE && l->user.enabled) {
         l->came_back = true;
-        log_warning("case=%s the user came back to life in Entra after the synchronisation",
-                    l->cf->id);
+        log_warning("case=%s the user came back to life in Entra", l->cf->id);
         if (l->cf->w->cfg->entra.hold && l->repairs < REPAIRS && !l->interrupted) {
             leg_repair(l);
             return;
         }
     }
-    leg_end(l);
+    leg_hold(l);
+}
+
+/* --- the watch after it --------------------------------------------------------------------------
+ */
+
+/* A synchronisation or a person may enable it again: look from time to time while asked to. */
+void leg_hold(struct cloud_leg *l)
+{
+    struct casefile *cf = l->cf;
+    uint64_t now = loop_now(cf->w->loop);
+
+    if (l->hold_until == 0)
+        l->hold_until = now + cf->options.hold_ms;
+    if (cf->options.hold_ms == 0 || l->interrupted || now >= l->hold_until || !l->has_user ||
+        cf->plan->action == ACT_ENABLE) {
+        leg_end(l);
+        return;
+    }
+    leg_move(l, LEG_HOLDING);
+    l->timer = loop_timer_start(
+        cf->w->loop, l->hold_until - now < HOLD_EVERY_MS ? l->hold_until - now : HOLD_EVERY_MS,
+        hold_look, l);
+    if (l->timer == NULL)
+        leg_end(l);
+}
+
+static void hold_look(void *arg)
+{
+    struct cloud_leg *l = arg;
+    struct err e;
+
+    l->timer = NULL;
+    leg_move(l, LEG_LOOKING_AGAIN);
+    if (l->interrupted ||
+        entra_read_start(l->cf->w->cloud->graph, l->user.id, on_again, l, &l->call, &e) < 0)
+        leg_end(l);
 }

@@ -41,7 +41,7 @@ struct args {
     const char *command;
     struct options options;
     const char *reason, *ticket, *dc, *undo_case, *domain, *from;
-    bool json, as_agent, dry_run, privileged, on_prem, cloud;
+    bool json, as_agent, dry_run, privileged, on_prem, cloud, hold;
     uint64_t wait_ms;
     bool has_wait;
     struct accounts accounts;
@@ -204,6 +204,7 @@ enum {
     OPT_MFA,
     OPT_AUDIT,
     OPT_IDP,
+    OPT_HOLD,
     OPT_HELP
 };
 
@@ -225,6 +226,7 @@ static const struct option long_options[] = {{"reason", required_argument, NULL,
                                              {"mfa", no_argument, NULL, OPT_MFA},
                                              {"audit", no_argument, NULL, OPT_AUDIT},
                                              {"idp", required_argument, NULL, OPT_IDP},
+                                             {"hold", optional_argument, NULL, OPT_HOLD},
                                              {"help", no_argument, NULL, OPT_HELP},
                                              {NULL, 0, NULL, 0}};
 
@@ -308,6 +310,12 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
             break;
         case OPT_CLOUD:
             a->cloud = true;
+            break;
+        case OPT_HOLD:
+            a->hold = true;
+            if (optarg != NULL && (!text_to_duration(optarg, &a->options.hold_ms) ||
+                                   a->options.hold_ms > UINT64_C(86400000)))
+                return err_set(e, ERR_USAGE, 0, "--hold=TIME: such as 45m (at most 1d)");
             break;
         case OPT_IDP:
             if (strcmp(optarg, "okta") != 0)
@@ -584,6 +592,8 @@ static int carry_out(struct args *a, const char *resume_id)
     o.only_dc = a->dc;
     o.with_ledger = !a->dry_run;
     o.with_watch = !a->dry_run;
+    if (a->hold && a->options.hold_ms == 0)
+        a->options.hold_ms = cfg->hold_watch_ms;
     o.with_cloud = (cfg->entra.on && (a->cloud || !a->on_prem)) ||
                    (cfg->okta.on && (a->options.okta || a->options.undo_okta));
     if (a->options.okta && !cfg->okta.on) {

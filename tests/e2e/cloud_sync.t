@@ -32,5 +32,11 @@ is "$(field verdict) $rc $(half entra)" "done 0 done/read-back" "a forbidden pus
 no_faults; fault '{"match":{"service":"graph","path":"provisionOnDemand"},"do":{"html":true,"status":502}}'
 run disable frank
 is "$(field verdict) $rc $(entra frank accountEnabled)" "done 0 false" "a push that answers nonsense stops nothing; the user is looked at again"
+no_faults
+(sleep 4; patch grace '{"accountEnabled":true,"by":"admin@corp.example.com"}') &
+run disable grace --hold=14s
+wait $!
+is "$(field verdict) $rc $(entra grace accountEnabled)" "done 0 false" "--hold: somebody enabled it again; seen, and put back"
+like "$(field detail)" "came back to life" "  and the verdict says so"
 is "$(violations)" "[]" "every request was as the description says"
 done_testing
