@@ -114,6 +114,7 @@ void cloud_close(struct cloud *c)
     graph_free(c->graph);
     token_free(c->token);
     token_free(c->okta_token);
+    token_free(c->logs_token);
     http_free(c->http);
     free(c);
 }

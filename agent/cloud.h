@@ -19,6 +19,7 @@ struct cloud {
     struct http *http;
     struct token_source *token; /* for Graph; NULL: no [entra] */
     struct graph *graph;
+    struct token_source *logs_token; /* for Log Analytics; NULL until asked for */
     struct sync *sync;
     struct token_source *okta_token;
     struct okta *okta; /* NULL: no [okta] */

@@ -32,14 +32,17 @@ static const struct sm_state states[] = {
     [LEG_MATCHING] = {"matching", SM_TO(LEG_JUDGING) | SM_TO(LEG_WAITING) | SM_TO(LEG_ENDED)},
     [LEG_JUDGING] = {"judging", SM_TO(LEG_WAITING) | SM_TO(LEG_ENDED)},
     [LEG_WAITING] = {"waiting", SM_TO(LEG_ACTING) | SM_TO(LEG_ENDED)},
-    [LEG_ACTING] = {"acting", SM_TO(LEG_LOOKING) | SM_TO(LEG_SYNCING) | SM_TO(LEG_HOLDING) |
-                                  SM_TO(LEG_ENDED)},
-    [LEG_AUDITING] = {"auditing", SM_TO(LEG_SYNCING) | SM_TO(LEG_HOLDING) | SM_TO(LEG_ENDED)},
-    [LEG_LOOKING] = {"looking", SM_TO(LEG_AUDITING) | SM_TO(LEG_SYNCING) | SM_TO(LEG_HOLDING) |
-                                    SM_TO(LEG_ENDED)},
-    [LEG_SYNCING] = {"syncing", SM_TO(LEG_LOOKING_AGAIN) | SM_TO(LEG_HOLDING) | SM_TO(LEG_ENDED)},
-    [LEG_LOOKING_AGAIN] = {"looking again",
-                           SM_TO(LEG_ACTING) | SM_TO(LEG_HOLDING) | SM_TO(LEG_ENDED)},
+    [LEG_ACTING] = {"acting", SM_TO(LEG_LOOKING) | SM_TO(LEG_SYNCING) | SM_TO(LEG_EVIDENCE) |
+                                  SM_TO(LEG_HOLDING) | SM_TO(LEG_ENDED)},
+    [LEG_AUDITING] = {"auditing", SM_TO(LEG_SYNCING) | SM_TO(LEG_EVIDENCE) | SM_TO(LEG_HOLDING) |
+                                      SM_TO(LEG_ENDED)},
+    [LEG_LOOKING] = {"looking", SM_TO(LEG_AUDITING) | SM_TO(LEG_SYNCING) | SM_TO(LEG_EVIDENCE) |
+                                    SM_TO(LEG_HOLDING) | SM_TO(LEG_ENDED)},
+    [LEG_SYNCING] = {"syncing", SM_TO(LEG_LOOKING_AGAIN) | SM_TO(LEG_EVIDENCE) |
+                                    SM_TO(LEG_HOLDING) | SM_TO(LEG_ENDED)},
+    [LEG_LOOKING_AGAIN] = {"looking again", SM_TO(LEG_ACTING) | SM_TO(LEG_EVIDENCE) |
+                                                SM_TO(LEG_HOLDING) | SM_TO(LEG_ENDED)},
+    [LEG_EVIDENCE] = {"evidence", SM_TO(LEG_HOLDING) | SM_TO(LEG_ENDED)},
     [LEG_HOLDING] = {"holding", SM_TO(LEG_LOOKING_AGAIN) | SM_TO(LEG_ENDED)},
     [LEG_ENDED] = {"ended", 0},
 };
@@ -161,8 +164,10 @@ bool cloud_leg_busy(struct casefile *cf)
 {
     struct cloud_leg *l = cf->cloud;
 
-    if (l == NULL || (l->call == NULL && l->plain == NULL && l->push == NULL))
+    if (l == NULL || (l->call == NULL && l->plain == NULL && l->push == NULL && l->hunt == NULL))
         return false;
+    if (!l->hurried && l->hunt != NULL)
+        hunt_cancel(l->hunt);
     if (!l->hurried && l->push != NULL)
         sync_push_cancel(l->push);
     if (!l->hurried && l->call != NULL)
@@ -620,7 +625,9 @@ void cloud_leg_interrupt(struct casefile *cf)
     l->interrupted = true;
     if (l->call != NULL && l->state != LEG_ACTING)
         entra_cancel(l->call);
-    if (l->state == LEG_HOLDING)
+    if (l->hunt != NULL)
+        hunt_cancel(l->hunt);
+    else if (l->state == LEG_HOLDING || l->state == LEG_EVIDENCE)
         leg_end(l);
     else if (l->push != NULL)
         sync_push_cancel(l->push);

@@ -14,6 +14,7 @@
 #include "agent/cloud.h"
 #include "agent/step.h"
 #include "cloud/entra.h"
+#include "cloud/hunting.h"
 #include "cloud/sync.h"
 
 struct cloud_leg;
@@ -45,6 +46,7 @@ enum leg_state {
     LEG_AUDITING,
     LEG_SYNCING,
     LEG_LOOKING_AGAIN,
+    LEG_EVIDENCE,
     LEG_HOLDING,
     LEG_ENDED,
 };
@@ -78,7 +80,9 @@ struct cloud_leg {
     struct step sync_step;
     bool sync_over, came_back, not_seen_again;
     bool audited, foreign_audit;
-    uint64_t audit_us, hold_until;
+    bool evidence_over;
+    struct hunt_call *hunt;
+    uint64_t audit_us, hold_until, evidence_us;
     unsigned repairs;
 };
 

@@ -21,6 +21,10 @@ void leg_after_acts(struct cloud_leg *l);
 bool leg_audit_wanted(const struct cloud_leg *l);
 void leg_audit(struct cloud_leg *l); /* then leg_after_acts */
 
+/* cloud_evidence.c */
+bool leg_evidence_wanted(const struct cloud_leg *l);
+void leg_evidence(struct cloud_leg *l); /* then leg_hold */
+
 /* cloud_sync.c */
 bool leg_sync_wanted(const struct cloud_leg *l);
 void leg_hold(struct cloud_leg *l); /* watches on where asked to, then ends the leg */

@@ -145,6 +145,10 @@ void leg_hold(struct cloud_leg *l)
     struct casefile *cf = l->cf;
     uint64_t now = loop_now(cf->w->loop);
 
+    if (leg_evidence_wanted(l)) {
+        leg_evidence(l);
+        return;
+    }
     if (l->hold_until == 0)
         l->hold_until = now + cf->options.hold_ms;
     if (cf->options.hold_ms == 0 || l->interrupted || now >= l->hold_until || !l->has_user ||

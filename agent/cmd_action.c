@@ -205,6 +205,7 @@ enum {
     OPT_AUDIT,
     OPT_IDP,
     OPT_HOLD,
+    OPT_EVIDENCE,
     OPT_HELP
 };
 
@@ -227,6 +228,7 @@ static const struct option long_options[] = {{"reason", required_argument, NULL,
                                              {"audit", no_argument, NULL, OPT_AUDIT},
                                              {"idp", required_argument, NULL, OPT_IDP},
                                              {"hold", optional_argument, NULL, OPT_HOLD},
+                                             {"evidence", required_argument, NULL, OPT_EVIDENCE},
                                              {"help", no_argument, NULL, OPT_HELP},
                                              {NULL, 0, NULL, 0}};
 
@@ -310,6 +312,14 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
             break;
         case OPT_CLOUD:
             a->cloud = true;
+            break;
+        case OPT_EVIDENCE:
+            if (strcmp(optarg, "sentinel") == 0)
+                a->options.evidence = EVIDENCE_SENTINEL;
+            else if (strcmp(optarg, "hunting") == 0)
+                a->options.evidence = EVIDENCE_HUNTING;
+            else
+                return err_set(e, ERR_USAGE, 0, "--evidence: sentinel or hunting");
             break;
         case OPT_HOLD:
             a->hold = true;

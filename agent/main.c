@@ -42,6 +42,7 @@ extern char **environ;
     "  --domain NAME      which configured domain (default: the first)\n"                       \
     "  --wait TIME        how long to wait until every DC has it (default 15s)\n"               \
     "  --on-prem, --cloud only in AD, only in Entra ID (default: both, where configured)\n"     \
+    "  --evidence WHERE   sentinel or hunting: is it seen where logs are collected?\n"          \
     "  --hold[=TIME]      then watch Entra for so long (default hold_watch), and put it back\n" \
     "  --idp okta         in Okta, too (contain: as [okta] contain says)\n"                     \
     "  --audit            wait for the proof of Entra's audit log, too (minutes: see --wait)\n" \

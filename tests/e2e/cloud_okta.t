@@ -49,6 +49,14 @@ is "$(field verdict) $rc" "failed 15" "without the licence: failed, nothing chan
 like "$(field detail)" "licence" "  and it is named"
 order PATCH settings '{"licence":"P2"}' >/dev/null
 
+# --- seen elsewhere ------------------------------------------------------------------------------------
+sid_of() { /usr/bin/python3 -c 'import json,sys; print([json.loads(l)["sid"] for l in open(sys.argv[1]) if json.loads(l)["sam"]==sys.argv[2]][0])' "$work/people.jsonl" "$1"; }
+run disable grace --evidence hunting
+like "$(field verdict) $rc $(steps)" "^done 0 .*evidence/unconfirmed/none" "--evidence hunting: nothing there yet, and the verdict does not change"
+order POST rows "{\"table\":\"IdentityDirectoryEvents\",\"rows\":[{\"Timestamp\":\"$(date -u +%FT%TZ)\",\"ActionType\":\"Account disabled\",\"TargetSid\":\"$(sid_of heidi)\",\"AdditionalFields\":{\"TargetAccountSid\":\"$(sid_of heidi)\"},\"DestinationDeviceName\":\"dc1\",\"AccountName\":\"svc-cordon\"}]}" >/dev/null
+run disable heidi --evidence hunting
+like "$(field verdict) $rc $(steps)" "^done 0 .*evidence/done/logged" "  and where it is, it is told"
+
 # --- queries -------------------------------------------------------------------------------------------
 sid=$(/usr/bin/python3 -c 'import json,sys; print([json.loads(l)["sid"] for l in open(sys.argv[1]) if json.loads(l)["sam"]=="alice"][0])' "$work/people.jsonl")
 for f in xml sentinel hunting; do
