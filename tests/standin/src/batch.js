@@ -2,6 +2,14 @@
 'use strict';
 const { Refusal } = require('./odata');
 
+// Which parts a fault means: true: all; a list of ids; a count; a share below 1, at least one part.
+function meant(ids, which) {
+  if (which === undefined) return [];
+  if (which === true) return ids;
+  if (Array.isArray(which)) return ids.filter((id) => which.map((x) => String(x).toLowerCase()).includes(id));
+  return ids.slice(0, which < 1 ? Math.ceil(which * ids.length) : which);
+}
+
 async function batch(ctx) {
   const list = ctx.json.requests;
   const ids = list.map((r) => r.id.toLowerCase());
@@ -11,12 +19,8 @@ async function batch(ctx) {
   }
   const d = ctx.fault || {};
   const status = new Map();
-  const throttled =
-    d.throttleParts === true
-      ? ids
-      : Array.isArray(d.throttleParts)
-        ? d.throttleParts.map(String)
-        : ids.slice(0, d.throttleParts || 0);
+  const throttled = meant(ids, d.throttleParts);
+  const dropped = meant(ids, d.dropParts);
   const run = async (r) => {
     if (throttled.includes(r.id.toLowerCase())) {
       return {
@@ -64,11 +68,7 @@ async function batch(ctx) {
     list.forEach((r, i) => note(r, all[i]));
     if (!d.inOrder) responses.reverse(); // "in any order"
   }
-  let l = responses;
-  if (d.dropParts)
-    l = Array.isArray(d.dropParts)
-      ? l.filter((a) => !d.dropParts.map(String).includes(a.id))
-      : l.slice(d.dropParts);
+  const l = responses.filter((a) => !dropped.includes(a.id.toLowerCase()));
   return { status: 200, body: { responses: l } };
 }
 

@@ -91,6 +91,12 @@ class Faults {
     if (d.kind && !KINDS[d.kind]) throw new Error(`fault: no kind ${d.kind}`);
     if (d.cut && !['headers', 'body', 'stream'].includes(d.cut))
       throw new Error(`fault: cut is headers, body or stream`);
+    for (const k of ['dropParts', 'throttleParts']) {
+      const v = d[k];
+      if (v !== undefined && v !== true && !Array.isArray(v) && !(typeof v === 'number' && v > 0)) {
+        throw new Error(`fault: ${k} is true, a list of ids, a count, or a share below 1`);
+      }
+    }
     const fault = {
       id: this.list.length + 1,
       name: f.name,

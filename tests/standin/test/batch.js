@@ -82,6 +82,15 @@ module.exports = async () => {
   );
   await fault({ path: '\\$batch' }, { dropParts: 1 });
   is((await send([patch(7), patch(8)])).json.responses.length, 1, '$batch: a part missing in the answer');
+  const ten = Array.from({ length: 10 }, (_, i) => patch(i));
+  await fault({ path: '\\$batch' }, { dropParts: 0.25 });
+  is((await send(ten)).json.responses.length, 7, '$batch: a share of the parts missing');
+  await fault({ path: '\\$batch' }, { throttleParts: 0.01 });
+  is(
+    (await send(ten)).json.responses.filter((x) => x.status === 429).length,
+    1,
+    '$batch: a share throttled, one part at least',
+  );
   await fault({ path: users[9].id, inBatch: true }, { status: 429 });
   r = await send([patch(9), patch(10)]);
   is([part(r, '9').status, part(r, '10').status], [429, 204], '$batch: a fault of one part');
