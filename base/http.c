@@ -292,8 +292,9 @@ static bool is_hopeless(const struct http_call *c, CURLcode rc)
 
 static enum http_end end_of(const struct http_call *c, CURLcode rc)
 {
+    /* To curl a head that ends in its midst is an answer without a body. */
     if (rc == CURLE_OK)
-        return HTTP_END_ANSWER;
+        return c->got.head_done ? HTTP_END_ANSWER : HTTP_END_CUT;
     if (c->got.too_big || rc == CURLE_FILESIZE_EXCEEDED)
         return HTTP_END_TOOBIG;
     if (!http_easy_sent(c))
@@ -317,11 +318,11 @@ static void explain(const struct http_call *c, const struct http_verdict *v, CUR
     };
     char shown[TEXT_SHOWN];
     enum err_code code = ERR_UNPROVEN;
-    const char *cause = rc == CURLE_OPERATION_TIMEDOUT ? "time-out"
-                        : c->resend_stopped            ? "the connection ended"
-                        : c->got.many_headers          ? "headers"
-                        : c->curl_said[0] != '\0'      ? c->curl_said
-                                                       : curl_easy_strerror(rc);
+    const char *cause = rc == CURLE_OPERATION_TIMEDOUT        ? "time-out"
+                        : c->resend_stopped || rc == CURLE_OK ? "the connection ended"
+                        : c->got.many_headers                 ? "headers"
+                        : c->curl_said[0] != '\0'             ? c->curl_said
+                                                              : curl_easy_strerror(rc);
 
     if (c->got.no_memory || rc == CURLE_OUT_OF_MEMORY)
         code = c->unclear ? ERR_UNPROVEN : ERR_NOMEM;

@@ -80,7 +80,8 @@ struct http_ask {       /* copied by http_start */
 
 struct http_answer { /* borrowed: valid during the callback only */
     long status;
-    const char *body; /* NUL behind it; never NULL */
+    const char *body; /* NUL behind it; never NULL. Where the server gave no length (HTTP/1 only), a
+                         cut looks like the end: JSON shows it */
     size_t len;
     const char *client_request_id; /* of the last try; "" without id_header */
     const char *request_id;        /* request-id, x-ms-request-id or X-Okta-Request-Id; "" */

@@ -31,9 +31,9 @@ cloud_conf() { # [SED-EXPRESSION...]: the lab's configuration and the stand-in's
     conf=$work/c.conf
 }
 order() { # METHOD PATH [JSON]
-    lab exec "$LAB_DIR" curl -sS --noproxy '*' -X "$1" -H 'Content-Type: application/json' ${3:+--data "$3"} "$STANDIN_ORDERS/$2"
+    lab exec "$LAB_DIR" curl -fsS --noproxy '*' -X "$1" -H 'Content-Type: application/json' ${3:+--data "$3"} "$STANDIN_ORDERS/$2"
 }
-fault() { order POST faults "$1" >/dev/null; }
+fault() { order POST faults "$1" >/dev/null || not_ok "the stand-in takes this fault: $1"; }
 no_faults() { order DELETE faults >/dev/null; order DELETE requests >/dev/null; }
 violations() { order GET violations; }
 patch() { order PATCH "users/$1@corp.example.com" "$2" >/dev/null; }

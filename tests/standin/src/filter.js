@@ -10,13 +10,23 @@ function tokens(text, dialect) {
   let i = 0;
   while (i < text.length) {
     const c = text[i];
-    if (/\s/.test(c)) { i++; continue; }
+    if (/\s/.test(c)) {
+      i++;
+      continue;
+    }
     if (c === q) {
       let s = '';
       for (i++; ; i++) {
         if (i >= text.length) throw new FilterError('string without an end');
-        if (dialect === 'odata' && text[i] === q && text[i + 1] === q) { s += q; i++; continue; }
-        if (dialect !== 'odata' && text[i] === '\\') { s += text[++i]; continue; }
+        if (dialect === 'odata' && text[i] === q && text[i + 1] === q) {
+          s += q;
+          i++;
+          continue;
+        }
+        if (dialect !== 'odata' && text[i] === '\\') {
+          s += text[++i];
+          continue;
+        }
         if (text[i] === q) break;
         s += text[i];
       }
@@ -24,7 +34,11 @@ function tokens(text, dialect) {
       out.push({ string: s });
       continue;
     }
-    if ('(),:'.includes(c)) { out.push({ sign: c }); i++; continue; }
+    if ('(),:'.includes(c)) {
+      out.push({ sign: c });
+      i++;
+      continue;
+    }
     const m = /^[A-Za-z0-9_@$./+-]+(:[0-9]{2}(:[0-9.]+)?(Z|[+-][0-9:]+)?)*/.exec(text.slice(i));
     if (!m) throw new FilterError(`unexpected '${c}' at ${i}`);
     out.push({ word: m[0] });
@@ -39,8 +53,14 @@ function parse(text, dialect = 'odata') {
   const t = tokens(text, dialect);
   let i = 0;
   const peekWord = (w) => t[i] && t[i].word !== undefined && t[i].word.toLowerCase() === w;
-  const sign = (c) => { if (!t[i] || t[i].sign !== c) throw new FilterError(`'${c}' expected`); i++; };
-  const word = () => { if (!t[i] || t[i].word === undefined) throw new FilterError('a name expected'); return t[i++].word; };
+  const sign = (c) => {
+    if (!t[i] || t[i].sign !== c) throw new FilterError(`'${c}' expected`);
+    i++;
+  };
+  const word = () => {
+    if (!t[i] || t[i].word === undefined) throw new FilterError('a name expected');
+    return t[i++].word;
+  };
   const value = () => {
     const x = t[i++];
     if (!x) throw new FilterError('a value expected');
@@ -58,8 +78,16 @@ function parse(text, dialect = 'odata') {
     throw new FilterError(`not a value: ${x.word}`);
   };
   function primary() {
-    if (t[i] && t[i].sign === '(') { i++; const n = or(); sign(')'); return n; }
-    if (peekWord('not')) { i++; return { not: primary() }; }
+    if (t[i] && t[i].sign === '(') {
+      i++;
+      const n = or();
+      sign(')');
+      return n;
+    }
+    if (peekWord('not')) {
+      i++;
+      return { not: primary() };
+    }
     const name = word();
     if (t[i] && t[i].sign === '(') {
       i++;
@@ -71,30 +99,44 @@ function parse(text, dialect = 'odata') {
         sign(')');
         return { any: { path: any[1], name: v, expr } };
       }
-      if (!['startswith', 'endswith', 'contains'].includes(name.toLowerCase())) throw new FilterError(`no function ${name}`);
-      const p = word(); sign(','); const v = value(); sign(')');
+      if (!['startswith', 'endswith', 'contains'].includes(name.toLowerCase()))
+        throw new FilterError(`no function ${name}`);
+      const p = word();
+      sign(',');
+      const v = value();
+      sign(')');
       return { call: name.toLowerCase(), path: p, value: v };
     }
     const op = word().toLowerCase();
     if (op === 'in') {
       sign('(');
       const list = [value()];
-      while (t[i] && t[i].sign === ',') { i++; list.push(value()); }
+      while (t[i] && t[i].sign === ',') {
+        i++;
+        list.push(value());
+      }
       sign(')');
       return { in: list, path: name };
     }
     if (dialect !== 'odata' && op === 'pr') return { cmp: 'pr', path: name };
-    if (!['eq', 'ne', 'gt', 'ge', 'lt', 'le', ...(dialect === 'odata' ? [] : ['sw', 'co'])].includes(op)) throw new FilterError(`no operator ${op}`);
+    if (!['eq', 'ne', 'gt', 'ge', 'lt', 'le', ...(dialect === 'odata' ? [] : ['sw', 'co'])].includes(op))
+      throw new FilterError(`no operator ${op}`);
     return { cmp: op, path: name, value: value() };
   }
   function and() {
     const l = [primary()];
-    while (peekWord('and')) { i++; l.push(primary()); }
+    while (peekWord('and')) {
+      i++;
+      l.push(primary());
+    }
     return l.length === 1 ? l[0] : { and: l };
   }
   function or() {
     const l = [and()];
-    while (peekWord('or')) { i++; l.push(and()); }
+    while (peekWord('or')) {
+      i++;
+      l.push(and());
+    }
     return l.length === 1 ? l[0] : { or: l };
   }
   const n = or();
@@ -106,26 +148,45 @@ function parse(text, dialect = 'odata') {
 function at(o, path) {
   let l = [o];
   for (const k of path.split(/[/.]/)) {
-    l = l.flatMap((x) => (Array.isArray(x) ? x : [x])).map((x) => (x === null || x === undefined ? undefined : x[k]));
+    l = l
+      .flatMap((x) => (Array.isArray(x) ? x : [x]))
+      .map((x) => (x === null || x === undefined ? undefined : x[k]));
   }
   return l.flatMap((x) => (Array.isArray(x) ? x : [x]));
 }
 
 function compare(op, have, want, sensitive) {
   if (op === 'pr') return have !== undefined && have !== null;
-  if (want !== null && typeof want === 'object') { want = want.time; have = have ? Date.parse(have) : NaN; }
+  if (want !== null && typeof want === 'object') {
+    want = want.time;
+    have = have ? Date.parse(have) : NaN;
+  }
   if (have === undefined) have = null;
-  if (!sensitive && typeof have === 'string' && typeof want === 'string') { have = have.toLowerCase(); want = want.toLowerCase(); }
+  if (!sensitive && typeof have === 'string' && typeof want === 'string') {
+    have = have.toLowerCase();
+    want = want.toLowerCase();
+  }
   switch (op) {
-    case 'eq': return have === want;
-    case 'ne': return have !== want;
-    case 'gt': return have > want;
-    case 'ge': return have >= want;
-    case 'lt': return have < want;
-    case 'sw': case 'startswith': return typeof have === 'string' && have.startsWith(want);
-    case 'co': case 'contains': return typeof have === 'string' && have.includes(want);
-    case 'endswith': return typeof have === 'string' && have.endsWith(want);
-    default: return have <= want;
+    case 'eq':
+      return have === want;
+    case 'ne':
+      return have !== want;
+    case 'gt':
+      return have > want;
+    case 'ge':
+      return have >= want;
+    case 'lt':
+      return have < want;
+    case 'sw':
+    case 'startswith':
+      return typeof have === 'string' && have.startsWith(want);
+    case 'co':
+    case 'contains':
+      return typeof have === 'string' && have.includes(want);
+    case 'endswith':
+      return typeof have === 'string' && have.endsWith(want);
+    default:
+      return have <= want;
   }
 }
 
@@ -133,7 +194,10 @@ function holds(n, o, sensitive = false) {
   if (n.and) return n.and.every((x) => holds(x, o, sensitive));
   if (n.or) return n.or.some((x) => holds(x, o, sensitive));
   if (n.not) return !holds(n.not, o, sensitive);
-  if (n.any) return at(o, n.any.path).some((e) => e !== undefined && holds(n.any.expr, { [n.any.name]: e }, sensitive));
+  if (n.any)
+    return at(o, n.any.path).some(
+      (e) => e !== undefined && holds(n.any.expr, { [n.any.name]: e }, sensitive),
+    );
   if (n.in) return at(o, n.path).some((v) => n.in.some((w) => compare('eq', v, w, sensitive)));
   if (n.call) return at(o, n.path).some((v) => compare(n.call, v, n.value, sensitive));
   return at(o, n.path).some((v) => compare(n.cmp, v, n.value, sensitive));

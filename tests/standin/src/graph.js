@@ -6,12 +6,30 @@ const { NEEDS, allowed } = require('./permissions');
 const users = require('./users');
 const { batch } = require('./batch');
 
-const HANDLERS = { ...users.handlers, ...require('./security').handlers, ...require('./sync').handlers, batch };
+const HANDLERS = {
+  ...users.handlers,
+  ...require('./security').handlers,
+  ...require('./sync').handlers,
+  batch,
+};
 
 function error(ctx, status, code, message, headers = {}) {
   return {
-    status, headers,
-    body: { error: { code, message, innerError: { date: new Date().toISOString().slice(0, 19), 'request-id': ctx.requestId, ...(ctx.headers['client-request-id'] ? { 'client-request-id': ctx.headers['client-request-id'] } : {}) } } },
+    status,
+    headers,
+    body: {
+      error: {
+        code,
+        message,
+        innerError: {
+          date: new Date().toISOString().slice(0, 19),
+          'request-id': ctx.requestId,
+          ...(ctx.headers['client-request-id']
+            ? { 'client-request-id': ctx.headers['client-request-id'] }
+            : {}),
+        },
+      },
+    },
   };
 }
 
@@ -23,7 +41,12 @@ function authorize(ctx) {
 function handle(ctx) {
   const needs = NEEDS[ctx.op];
   if (!needs) throw new Error(`permissions.js does not know ${ctx.op}`);
-  if (!allowed(ctx.claims.roles, needs)) throw new Refusal(403, 'Authorization_RequestDenied', 'Insufficient privileges to complete the operation.');
+  if (!allowed(ctx.claims.roles, needs))
+    throw new Refusal(
+      403,
+      'Authorization_RequestDenied',
+      'Insufficient privileges to complete the operation.',
+    );
   if (!HANDLERS[ctx.op]) throw new Refusal(501, 'NotImplemented', `the stand-in does not play ${ctx.op}`);
   return HANDLERS[ctx.op](ctx);
 }

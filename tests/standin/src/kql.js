@@ -7,11 +7,23 @@ function value(s) {
   return m ? (m[1] !== undefined ? m[1] : m[2]).replace(/\\(.)/g, '$1') : s.trim();
 }
 const same = (a, b) => String(a).toLowerCase() === String(b).toLowerCase();
-const ago = (s) => { const m = /^([0-9]+)(s|m|h|d)$/.exec(s); return m ? Date.now() - Number(m[1]) * { s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[m[2]] : NaN; };
+const ago = (s) => {
+  const m = /^([0-9]+)(s|m|h|d)$/.exec(s);
+  return m ? Date.now() - Number(m[1]) * { s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[m[2]] : NaN;
+};
 
 function condition(text, row) {
   // A column that the row lacks may be an extended one: then any value of the row will do.
-  const has = (col, test) => (col in row ? test(row[col]) : Object.values(row).some((v) => test(v) || JSON.stringify(v).toLowerCase().includes(`"${String(test.want).toLowerCase()}"`)));
+  const has = (col, test) =>
+    col in row
+      ? test(row[col])
+      : Object.values(row).some(
+          (v) =>
+            test(v) ||
+            JSON.stringify(v)
+              .toLowerCase()
+              .includes(`"${String(test.want).toLowerCase()}"`),
+        );
   const eq = (w) => Object.assign((v) => same(v, w), { want: w });
   let m = /^(\w+)\s+in~?\s*\((.*)\)$/s.exec(text);
   if (m) return m[2].split(',').some((w) => has(m[1], eq(value(w))));
@@ -25,7 +37,8 @@ function condition(text, row) {
   m = /^(\w+)\s*(<=?)\s*datetime\(([^)]*)\)$/s.exec(text);
   if (m && m[1] in row) return Date.parse(row[m[1]]) <= Date.parse(m[3]);
   m = /^(\w+)\s+between\s*\(\s*datetime\(([^)]*)\)\s*\.\.\s*datetime\(([^)]*)\)\s*\)$/s.exec(text);
-  if (m && m[1] in row) return Date.parse(row[m[1]]) >= Date.parse(m[2]) && Date.parse(row[m[1]]) <= Date.parse(m[3]);
+  if (m && m[1] in row)
+    return Date.parse(row[m[1]]) >= Date.parse(m[2]) && Date.parse(row[m[1]]) <= Date.parse(m[3]);
   return true;
 }
 
@@ -36,9 +49,15 @@ function answerQuery(tenant, query) {
   let columns = null;
   for (const p of parts.slice(1)) {
     let m = /^where\s+(.*)$/s.exec(p);
-    if (m) { for (const c of m[1].split(/\s+and\s+/)) rows = rows.filter((r) => condition(c.trim(), r)); continue; }
+    if (m) {
+      for (const c of m[1].split(/\s+and\s+/)) rows = rows.filter((r) => condition(c.trim(), r));
+      continue;
+    }
     m = /^(?:take|limit)\s+([0-9]+)$/.exec(p);
-    if (m) { rows = rows.slice(0, Number(m[1])); continue; }
+    if (m) {
+      rows = rows.slice(0, Number(m[1]));
+      continue;
+    }
     m = /^project\s+(.*)$/s.exec(p);
     if (m) columns = m[1].split(',').map((c) => c.split('=')[0].trim());
   }
@@ -50,8 +69,21 @@ function answerQuery(tenant, query) {
 function logAnalytics(ctx) {
   const { columns, rows } = answerQuery(ctx.tenant, ctx.json.query);
   const type = (c) => (/time/i.test(c) ? 'datetime' : /^EventID$/.test(c) ? 'int' : 'string');
-  const body = { tables: [{ name: 'PrimaryResult', columns: columns.map((c) => ({ name: c, type: type(c) })), rows: rows.map((r) => columns.map((c) => r[c])) }] };
-  if (ctx.tenant.settings.partialError) body.error = { code: 'PartialError', message: 'There were some errors when processing your query.', details: [] };
+  const body = {
+    tables: [
+      {
+        name: 'PrimaryResult',
+        columns: columns.map((c) => ({ name: c, type: type(c) })),
+        rows: rows.map((r) => columns.map((c) => r[c])),
+      },
+    ],
+  };
+  if (ctx.tenant.settings.partialError)
+    body.error = {
+      code: 'PartialError',
+      message: 'There were some errors when processing your query.',
+      details: [],
+    };
   return { status: 200, body };
 }
 

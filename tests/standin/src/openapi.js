@@ -29,14 +29,15 @@ const ADDED = {
   okta: () => {},
 };
 
-function closed(schema) { // "additionalProperties not allowed", wherever that is left open
+function closed(schema) {
+  // "additionalProperties not allowed", wherever that is left open
   if (Array.isArray(schema)) return schema.map(closed);
   if (schema === null || typeof schema !== 'object') return schema;
   const s = {};
   for (const [k, v] of Object.entries(schema)) {
     if (k === 'discriminator' || k === 'example' || k === 'examples' || k === 'writeOnly') continue;
-    s[k] = k === 'properties'
-      ? Object.fromEntries(Object.entries(v).map(([n, p]) => [n, closed(p)])) : closed(v);
+    s[k] =
+      k === 'properties' ? Object.fromEntries(Object.entries(v).map(([n, p]) => [n, closed(p)])) : closed(v);
   }
   if (s.properties && s.additionalProperties === undefined && !s.allOf && !s.oneOf) {
     s.additionalProperties = false;
@@ -75,16 +76,29 @@ class Description {
 
   resolve(p) {
     if (!p.$ref) return p;
-    return p.$ref.split('/').slice(1).reduce((o, k) => o[k.replace(/~1/g, '/')], this.spec);
+    return p.$ref
+      .split('/')
+      .slice(1)
+      .reduce((o, k) => o[k.replace(/~1/g, '/')], this.spec);
   }
 
   route(template, m, item) {
     const names = [];
-    const re = template.replace(/[.*+?^$()|[\]\\]/g, '\\$&')
-      .replace(/\{([^}]+)\}/g, (_, n) => { names.push(n); return template.includes(`'{${n}}'`) ? "([^/]+?)" : '([^/]+)'; });
+    const re = template.replace(/[.*+?^$()|[\]\\]/g, '\\$&').replace(/\{([^}]+)\}/g, (_, n) => {
+      names.push(n);
+      return template.includes(`'{${n}}'`) ? '([^/]+?)' : '([^/]+)';
+    });
     const op = item[m];
     const params = [...(item.parameters || []), ...(op.parameters || [])].map((p) => this.resolve(p));
-    return { template, method: m.toUpperCase(), re: new RegExp(`^${re}$`), names, op, params, id: op.operationId };
+    return {
+      template,
+      method: m.toUpperCase(),
+      re: new RegExp(`^${re}$`),
+      names,
+      op,
+      params,
+      id: op.operationId,
+    };
   }
 
   find(method, pathname) {
@@ -98,8 +112,12 @@ class Description {
       if (r.method !== method) continue;
       const params = {};
       try {
-        r.names.forEach((n, i) => { params[n] = decodeURIComponent(m[i + 1]); });
-      } catch (e) { return { known, bad: 'the path is not percent-encoded UTF-8' }; }
+        r.names.forEach((n, i) => {
+          params[n] = decodeURIComponent(m[i + 1]);
+        });
+      } catch (e) {
+        return { known, bad: 'the path is not percent-encoded UTF-8' };
+      }
       return { route: r, params };
     }
     return { known };
@@ -115,8 +133,13 @@ class Description {
   }
 
   words(v) {
-    return (v.errors || []).map((e) => `${e.instancePath || '/'} ${e.message}` +
-      (e.params && e.params.additionalProperty ? ` (${e.params.additionalProperty})` : '')).join('; ');
+    return (v.errors || [])
+      .map(
+        (e) =>
+          `${e.instancePath || '/'} ${e.message}` +
+          (e.params && e.params.additionalProperty ? ` (${e.params.additionalProperty})` : ''),
+      )
+      .join('; ');
   }
 
   // Fills ctx.op, ctx.params, ctx.json or ctx.form; returns what is wrong, in words.
@@ -124,8 +147,12 @@ class Description {
     const problems = [];
     const found = this.find(ctx.method, ctx.path);
     if (!found.route) {
-      return [found.bad || (found.known ? `${ctx.method} is not described for ${ctx.path}`
-        : `no such path in the description: ${ctx.path}`)];
+      return [
+        found.bad ||
+          (found.known
+            ? `${ctx.method} is not described for ${ctx.path}`
+            : `no such path in the description: ${ctx.path}`),
+      ];
     }
     const r = found.route;
     ctx.route = r;
@@ -140,13 +167,20 @@ class Description {
     const known = new Map(r.params.filter((p) => p.in === 'query').map((p) => [p.name, p]));
     for (const [name, values] of ctx.query) {
       const p = known.get(name);
-      if (!p) { problems.push(`query parameter not described: ${name}`); continue; }
+      if (!p) {
+        problems.push(`query parameter not described: ${name}`);
+        continue;
+      }
       if (values.length > 1) problems.push(`query parameter given twice: ${name}`);
       problems.push(...this.checkValue(r, p, values[0]));
     }
     for (const p of r.params) {
-      const given = p.in === 'query' ? ctx.query.has(p.name)
-        : p.in === 'header' ? ctx.headers[p.name.toLowerCase()] !== undefined : true;
+      const given =
+        p.in === 'query'
+          ? ctx.query.has(p.name)
+          : p.in === 'header'
+            ? ctx.headers[p.name.toLowerCase()] !== undefined
+            : true;
       if (p.required && !given) problems.push(`${p.in} parameter missing: ${p.name}`);
       if (p.in === 'header' && given && p.name !== 'Content-Type') {
         problems.push(...this.checkValue(r, p, ctx.headers[p.name.toLowerCase()]));
@@ -171,19 +205,29 @@ class Description {
     const problems = [];
     if (ctx.body.length === 0) {
       if (want && want.required) problems.push('a body is needed');
-      if (['POST', 'PATCH', 'PUT'].includes(ctx.method) && ctx.http === '1.1' &&
-          ctx.headers['content-length'] === undefined) {
+      if (
+        ['POST', 'PATCH', 'PUT'].includes(ctx.method) &&
+        ctx.http === '1.1' &&
+        ctx.headers['content-length'] === undefined
+      ) {
         problems.push('Content-Length: 0 is needed where there is no body');
       }
       return problems;
     }
     if (ctx.method === 'GET' || ctx.method === 'DELETE') return [`${ctx.method} with a body`];
-    const types = want ? want.content : { 'application/json': { schema: { type: 'object', maxProperties: 0 } } };
+    const types = want
+      ? want.content
+      : { 'application/json': { schema: { type: 'object', maxProperties: 0 } } };
     const media = types[type];
-    if (!media) return [`Content-Type ${type || 'missing'} is not described (${Object.keys(types).join(', ')})`];
+    if (!media)
+      return [`Content-Type ${type || 'missing'} is not described (${Object.keys(types).join(', ')})`];
     let value;
     if (type === 'application/json') {
-      try { value = JSON.parse(ctx.body.toString('utf8')); } catch (e) { return [`body: ${e.message}`]; }
+      try {
+        value = JSON.parse(ctx.body.toString('utf8'));
+      } catch (e) {
+        return [`body: ${e.message}`];
+      }
       if (!Buffer.from(ctx.body.toString('utf8')).equals(ctx.body)) problems.push('body: not UTF-8');
       ctx.json = value;
     } else {

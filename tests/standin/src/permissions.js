@@ -3,7 +3,12 @@
 'use strict';
 
 const READ = ['User.Read.All', 'User.ReadWrite.All', 'Directory.Read.All', 'Directory.ReadWrite.All'];
-const ROLES = ['RoleManagement.Read.Directory', 'RoleManagement.ReadWrite.Directory', 'Directory.Read.All', 'Directory.ReadWrite.All'];
+const ROLES = [
+  'RoleManagement.Read.Directory',
+  'RoleManagement.ReadWrite.Directory',
+  'Directory.Read.All',
+  'Directory.ReadWrite.All',
+];
 const RISK = ['IdentityRiskyUser.Read.All', 'IdentityRiskyUser.ReadWrite.All'];
 const SYNC = ['Synchronization.Read.All', 'Synchronization.ReadWrite.All', 'Application.ReadWrite.OwnedBy'];
 const SYNC_WRITE = ['Synchronization.ReadWrite.All', 'Application.ReadWrite.OwnedBy'];
@@ -19,16 +24,33 @@ const NEEDS = {
   revokeSignInSessions: [['User.RevokeSessions.All', 'User.ReadWrite.All', 'Directory.ReadWrite.All']],
   invalidateAllRefreshTokens: [['User.RevokeSessions.All', 'User.ReadWrite.All', 'Directory.ReadWrite.All']],
   transitiveMemberOf: [READ],
-  transitiveDirectoryRoles: [['Directory.Read.All', 'Directory.ReadWrite.All', 'RoleManagement.Read.Directory']],
-  transitiveGroups: [['GroupMember.Read.All', 'Group.Read.All', 'Directory.Read.All', 'Directory.ReadWrite.All']],
-  administrativeUnits: [['AdministrativeUnit.Read.All', 'AdministrativeUnit.ReadWrite.All', 'Directory.Read.All', 'Directory.ReadWrite.All']],
+  transitiveDirectoryRoles: [
+    ['Directory.Read.All', 'Directory.ReadWrite.All', 'RoleManagement.Read.Directory'],
+  ],
+  transitiveGroups: [
+    ['GroupMember.Read.All', 'Group.Read.All', 'Directory.Read.All', 'Directory.ReadWrite.All'],
+  ],
+  administrativeUnits: [
+    [
+      'AdministrativeUnit.Read.All',
+      'AdministrativeUnit.ReadWrite.All',
+      'Directory.Read.All',
+      'Directory.ReadWrite.All',
+    ],
+  ],
   onPremisesSyncBehavior: [['User-OnPremisesSyncBehavior.ReadWrite.All']],
   resetPassword: [DELEGATED_ONLY],
   getOperation: [DELEGATED_ONLY],
   roleAssignments: [ROLES],
   transitiveRoleAssignments: [ROLES],
   roleDefinitions: [ROLES],
-  roleEligibility: [['RoleEligibilitySchedule.Read.Directory', 'RoleManagement.Read.Directory', 'RoleManagement.ReadWrite.Directory']],
+  roleEligibility: [
+    [
+      'RoleEligibilitySchedule.Read.Directory',
+      'RoleManagement.Read.Directory',
+      'RoleManagement.ReadWrite.Directory',
+    ],
+  ],
   listRiskyUsers: [RISK],
   getRiskyUser: [RISK],
   riskyUsers_confirmCompromised: [['IdentityRiskyUser.ReadWrite.All']],
@@ -46,10 +68,15 @@ const NEEDS = {
   startJob: [SYNC_WRITE],
   restartJob: [SYNC_WRITE],
   listDirectoryAudits: [['AuditLog.Read.All']],
-  listOrganization: [['Organization.Read.All', 'Directory.Read.All', 'Directory.ReadWrite.All', 'User.Read.All']],
+  listOrganization: [
+    ['Organization.Read.All', 'Directory.Read.All', 'Directory.ReadWrite.All', 'User.Read.All'],
+  ],
   batch: [],
 };
-const WRITE_ENABLED = [['User.EnableDisableAccount.All', 'User.ReadWrite.All', 'Directory.ReadWrite.All'], READ];
+const WRITE_ENABLED = [
+  ['User.EnableDisableAccount.All', 'User.ReadWrite.All', 'Directory.ReadWrite.All'],
+  READ,
+];
 const WRITE_PASSWORD = [['User-PasswordProfile.ReadWrite.All']];
 
 const allowed = (roles, needs) => needs.every((any) => any.some((r) => roles.includes(r)));

@@ -8,12 +8,26 @@ const isoSeconds = (ms = Date.now()) => `${new Date(ms).toISOString().slice(0, 1
 const DAY = 86400000;
 
 // Least permissions of the fact sheet, section 12.
-const ROLES = ['User.Read.All', 'User.EnableDisableAccount.All', 'User.RevokeSessions.All',
-  'RoleManagement.Read.Directory', 'RoleEligibilitySchedule.Read.Directory', 'AdministrativeUnit.Read.All',
-  'GroupMember.Read.All', 'AuditLog.Read.All', 'IdentityRiskEvent.Read.All', 'IdentityRiskyUser.Read.All',
-  'IdentityRiskyUser.ReadWrite.All', 'Application.Read.All', 'Synchronization.Read.All',
-  'Synchronization.ReadWrite.All', 'ThreatHunting.Read.All', 'SecurityIdentitiesAccount.Read.All',
-  'SecurityIdentitiesActions.ReadWrite.All', 'Organization.Read.All'];
+const ROLES = [
+  'User.Read.All',
+  'User.EnableDisableAccount.All',
+  'User.RevokeSessions.All',
+  'RoleManagement.Read.Directory',
+  'RoleEligibilitySchedule.Read.Directory',
+  'AdministrativeUnit.Read.All',
+  'GroupMember.Read.All',
+  'AuditLog.Read.All',
+  'IdentityRiskEvent.Read.All',
+  'IdentityRiskyUser.Read.All',
+  'IdentityRiskyUser.ReadWrite.All',
+  'Application.Read.All',
+  'Synchronization.Read.All',
+  'Synchronization.ReadWrite.All',
+  'ThreatHunting.Read.All',
+  'SecurityIdentitiesAccount.Read.All',
+  'SecurityIdentitiesActions.ReadWrite.All',
+  'Organization.Read.All',
+];
 
 const ROLE = {
   globalAdmin: '62e90394-69f5-4237-9190-012177145e10',
@@ -39,6 +53,7 @@ const SMALL_ROLES = [ROLE.userAdmin, ROLE.helpdesk, ROLE.directoryReaders];
 const SETTINGS = {
   pageSize: 0, // of collections; 0: the service's own
   tokenLife: 3599, // seconds
+  managedLife: 0, // of a managed identity's; 0: as tokenLife
   refreshIn: 0, // seconds; 0: not told
   auditDelay: 0, // ms until a record can be read
   licence: 'P2', // P1, free: Identity Protection answers 403
@@ -62,13 +77,31 @@ const SETTINGS = {
   arcRealm: '', // instead of the key file's path; %s is that path
   arcEcho: true, // the selector in the answer
   arcScheme: 'Basic',
+  tenantSync: true, // organization: onPremisesSyncEnabled
   record: true, // requests
 };
 
-const USER_NULLS = ['createdDateTime', 'externalUserState', 'lastPasswordChangeDateTime', 'mail',
-  'onPremisesDistinguishedName', 'onPremisesDomainName', 'onPremisesImmutableId', 'onPremisesLastSyncDateTime',
-  'onPremisesSamAccountName', 'onPremisesSecurityIdentifier', 'onPremisesSyncEnabled', 'onPremisesUserPrincipalName',
-  'securityIdentifier', 'givenName', 'surname', 'jobTitle', 'mobilePhone', 'officeLocation', 'preferredLanguage'];
+const USER_NULLS = [
+  'createdDateTime',
+  'externalUserState',
+  'lastPasswordChangeDateTime',
+  'mail',
+  'onPremisesDistinguishedName',
+  'onPremisesDomainName',
+  'onPremisesImmutableId',
+  'onPremisesLastSyncDateTime',
+  'onPremisesSamAccountName',
+  'onPremisesSecurityIdentifier',
+  'onPremisesSyncEnabled',
+  'onPremisesUserPrincipalName',
+  'securityIdentifier',
+  'givenName',
+  'surname',
+  'jobTitle',
+  'mobilePhone',
+  'officeLocation',
+  'preferredLanguage',
+];
 
 class Tenant {
   constructor(file, dir) {
@@ -89,6 +122,7 @@ class Tenant {
       wids: f.wids || [],
       objectId: f.objectId || '9a0d5e1c-2b7f-4c3e-8f64-7e1b2a3c4d5e',
       displayName: 'cordon',
+      disabled: false,
       scopedUnits: [], // restricted units that it holds a role at
       certificates: [...(f.certificates || []), ...(this.ownCertificates || [])], // PEM
       federated: [...(f.federated || []), ...(this.ownFederated || [])], // {issuer, subject, audience, key: PEM}
@@ -99,10 +133,21 @@ class Tenant {
     this.byName = new Map(); // UPN -> id
     this.groups = f.groups || []; // {id, displayName, isAssignableToRole, members, owners}
     this.administrativeUnits = f.administrativeUnits || []; // {id, displayName, isMemberManagementRestricted, members}
-    this.roleDefinitions = [...Object.entries(ROLE_NAMES).map(([id, [displayName, isPrivileged]]) => ({
-      id, templateId: id, displayName, description: displayName, isBuiltIn: true, isEnabled: true, isPrivileged,
-      resourceScopes: ['/'], rolePermissions: [], version: '1',
-    })), ...(f.roleDefinitions || [])];
+    this.roleDefinitions = [
+      ...Object.entries(ROLE_NAMES).map(([id, [displayName, isPrivileged]]) => ({
+        id,
+        templateId: id,
+        displayName,
+        description: displayName,
+        isBuiltIn: true,
+        isEnabled: true,
+        isPrivileged,
+        resourceScopes: ['/'],
+        rolePermissions: [],
+        version: '1',
+      })),
+      ...(f.roleDefinitions || []),
+    ];
     this.roleAssignments = f.roleAssignments || []; // {id, principalId, roleDefinitionId, directoryScopeId}
     this.roleEligibility = f.roleEligibility || [];
     this.riskyUsers = f.riskyUsers || [];
@@ -117,12 +162,16 @@ class Tenant {
     this.tokens = new Map(); // access token -> claims
     this.seenIds = new Map(); // jti -> exp
     this.paced = {};
+    this.challenge = null; // continuous access evaluation: what a new token must answer
+    this.arcKeys = new Map();
     for (const u of f.users || []) this.addUser(u);
   }
 
-  cloudSync(domain, i) { // one per AD domain (8.2)
+  cloudSync(domain, i) {
+    // one per AD domain (8.2)
     const hex = crypto.createHash('sha256').update(domain).digest('hex');
-    const id = (n) => `${hex.slice(n, n + 8)}-${hex.slice(n + 8, n + 12)}-4${hex.slice(n + 13, n + 16)}-8${hex.slice(n + 17, n + 20)}-${hex.slice(n + 20, n + 32)}`;
+    const id = (n) =>
+      `${hex.slice(n, n + 8)}-${hex.slice(n + 8, n + 12)}-4${hex.slice(n + 13, n + 16)}-8${hex.slice(n + 17, n + 20)}-${hex.slice(n + 20, n + 32)}`;
     return {
       id: id(0),
       appId: '1a4721b3-e57f-4451-ae87-ef078703ec94',
@@ -131,8 +180,18 @@ class Tenant {
       accountEnabled: true,
       servicePrincipalType: 'Application',
       jobs: [
-        { id: `AD2AADPasswordHash.${hex.slice(0, 32)}.${id(16)}`, templateId: 'AD2AADPasswordHash', code: 'Active' },
-        { id: `AD2AADProvisioning.${hex.slice(0, 32)}.${id(8)}`, templateId: 'AD2AADProvisioning', code: 'Active', ruleId: id(24), number: i },
+        {
+          id: `AD2AADPasswordHash.${hex.slice(0, 32)}.${id(16)}`,
+          templateId: 'AD2AADPasswordHash',
+          code: 'Active',
+        },
+        {
+          id: `AD2AADProvisioning.${hex.slice(0, 32)}.${id(8)}`,
+          templateId: 'AD2AADProvisioning',
+          code: 'Active',
+          ruleId: id(24),
+          number: i,
+        },
       ],
     };
   }
@@ -145,9 +204,14 @@ class Tenant {
     const past = isoSeconds(Date.now() - 30 * DAY);
     const p = {
       ...Object.fromEntries(USER_NULLS.map((k) => [k, null])),
-      businessPhones: [], displayName: upn.split('@')[0], userType: kind === 'guest' ? 'Guest' : 'Member',
-      accountEnabled: true, createdDateTime: past, lastPasswordChangeDateTime: past,
-      signInSessionsValidFromDateTime: past, refreshTokensValidFromDateTime: past,
+      businessPhones: [],
+      displayName: upn.split('@')[0],
+      userType: kind === 'guest' ? 'Guest' : 'Member',
+      accountEnabled: true,
+      createdDateTime: past,
+      lastPasswordChangeDateTime: past,
+      signInSessionsValidFromDateTime: past,
+      refreshTokensValidFromDateTime: past,
       securityIdentifier: `S-1-12-1-${[0, 1, 2, 3].map(() => crypto.randomBytes(4).readUInt32LE()).join('-')}`,
     };
     if (kind === 'guest') p.externalUserState = 'Accepted';
@@ -155,10 +219,14 @@ class Tenant {
       const sam = props.onPremisesSamAccountName || upn.split('@')[0];
       Object.assign(p, {
         onPremisesSyncEnabled: kind === 'hybrid' ? true : null,
-        onPremisesSecurityIdentifier: sid || `S-1-5-21-3623811015-3361044348-30300820-${1000 + this.users.size}`,
+        onPremisesSecurityIdentifier:
+          sid || `S-1-5-21-3623811015-3361044348-30300820-${1000 + this.users.size}`,
         onPremisesImmutableId: guidBytes(guid || uuid()).toString('base64'),
         onPremisesSamAccountName: sam,
-        onPremisesDistinguishedName: `CN=${sam},OU=People,${this.domains[0].split('.').map((x) => `DC=${x}`).join(',')}`,
+        onPremisesDistinguishedName: `CN=${sam},OU=People,${this.domains[0]
+          .split('.')
+          .map((x) => `DC=${x}`)
+          .join(',')}`,
         onPremisesDomainName: this.domains[0],
         onPremisesUserPrincipalName: upn,
         onPremisesLastSyncDateTime: isoSeconds(Date.now() - 600000),
@@ -166,8 +234,15 @@ class Tenant {
     }
     Object.assign(p, props, { id, userPrincipalName: upn });
     const u = {
-      id, p, stale: null, isCloudManaged: isCloudManaged === undefined ? kind === 'moved' : isCloudManaged,
-      ad: ad || (p.onPremisesSecurityIdentifier ? { enabled: p.accountEnabled !== false, dn: p.onPremisesDistinguishedName } : null),
+      id,
+      p,
+      stale: null,
+      isCloudManaged: isCloudManaged === undefined ? kind === 'moved' : isCloudManaged,
+      ad:
+        ad ||
+        (p.onPremisesSecurityIdentifier
+          ? { enabled: p.accountEnabled !== false, dn: p.onPremisesDistinguishedName }
+          : null),
     };
     this.generation++;
     this.users.set(id, u);
@@ -191,10 +266,11 @@ class Tenant {
   having(property, value) {
     if (!this.indexes || this.indexes.of !== this.generation) this.indexes = { of: this.generation };
     if (!this.indexes[property]) {
-      const m = this.indexes[property] = new Map();
+      const m = (this.indexes[property] = new Map());
       for (const u of this.users.values()) {
         const k = String(u.p[property]).toLowerCase();
-        if (m.has(k)) m.get(k).push(u); else m.set(k, [u]);
+        if (m.has(k)) m.get(k).push(u);
+        else m.set(k, [u]);
       }
     }
     return this.indexes[property].get(String(value).toLowerCase()) || [];
@@ -203,16 +279,32 @@ class Tenant {
   // By anything, for orders.
   anyUser(key) {
     const k = String(key).toLowerCase();
-    return this.user(k) || ['onPremisesSecurityIdentifier', 'onPremisesSamAccountName', 'onPremisesDistinguishedName', 'onPremisesImmutableId']
-      .map((n) => this.having(n, k)[0]).find(Boolean);
+    return (
+      this.user(k) ||
+      [
+        'onPremisesSecurityIdentifier',
+        'onPremisesSamAccountName',
+        'onPremisesDistinguishedName',
+        'onPremisesImmutableId',
+      ]
+        .map((n) => this.having(n, k)[0])
+        .find(Boolean)
+    );
   }
 
   // What a reader sees: for a while, maybe, what was.
   seen(u) {
     let p = u.p;
-    if (u.stale && u.stale.reads > 0) { u.stale.reads--; p = u.stale.p; }
+    if (u.stale && u.stale.reads > 0) {
+      u.stale.reads--;
+      p = u.stale.p;
+    }
     const restricted = this.restrictedUnits(u).length > 0;
-    return { ...p, isManagementRestricted: u.p.isManagementRestricted !== undefined ? u.p.isManagementRestricted : restricted ? true : null };
+    return {
+      ...p,
+      isManagementRestricted:
+        u.p.isManagementRestricted !== undefined ? u.p.isManagementRestricted : restricted ? true : null,
+    };
   }
 
   // The one way that a user changes. by: {app}, {sync}, {admin}. ctx: the request, or null.
@@ -232,25 +324,63 @@ class Tenant {
   }
 
   audit(u, { name, modified }, by, delay = this.settings.auditDelay) {
-    const initiatedBy = by.sync ? {
-      app: null, user: { id: '0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d', displayName: 'On-Premises Directory Synchronization Service Account', userPrincipalName: `Sync_AADC01_4f2c@${this.domains[0]}`, ipAddress: null },
-    } : by.admin ? {
-      app: null, user: { id: uuid(), displayName: by.admin, userPrincipalName: `${by.admin}@${this.domains[0]}`, ipAddress: '192.0.2.7' },
-    } : {
-      user: null, app: { appId: null, displayName: by.app.displayName, servicePrincipalId: by.app.objectId, servicePrincipalName: null },
-    };
+    const initiatedBy = by.sync
+      ? {
+          app: null,
+          user: {
+            id: '0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d',
+            displayName: 'On-Premises Directory Synchronization Service Account',
+            userPrincipalName: `Sync_AADC01_4f2c@${this.domains[0]}`,
+            ipAddress: null,
+          },
+        }
+      : by.admin
+        ? {
+            app: null,
+            user: {
+              id: uuid(),
+              displayName: by.admin,
+              userPrincipalName: `${by.admin}@${this.domains[0]}`,
+              ipAddress: '192.0.2.7',
+            },
+          }
+        : {
+            user: null,
+            app: {
+              appId: null,
+              displayName: by.app.displayName,
+              servicePrincipalId: by.app.objectId,
+              servicePrincipalName: null,
+            },
+          };
     const id = uuid();
     this.audits.push({
       visibleAt: Date.now() + delay,
       record: {
-        id: `Directory_${id}_${this.audits.length}`, category: 'UserManagement', correlationId: uuid(),
-        result: 'success', resultReason: '', activityDisplayName: name,
-        activityDateTime: new Date().toISOString().replace('Z', '1234Z'), loggedByService: 'Core Directory',
-        operationType: 'Update', initiatedBy,
-        targetResources: [{
-          id: u.id, displayName: null, type: 'User', userPrincipalName: u.p.userPrincipalName, groupType: null,
-          modifiedProperties: (modified || []).map(([displayName, o, n]) => ({ displayName, oldValue: o === null ? null : JSON.stringify(o), newValue: JSON.stringify(n) })),
-        }],
+        id: `Directory_${id}_${this.audits.length}`,
+        category: 'UserManagement',
+        correlationId: uuid(),
+        result: 'success',
+        resultReason: '',
+        activityDisplayName: name,
+        activityDateTime: new Date().toISOString().replace('Z', '1234Z'),
+        loggedByService: 'Core Directory',
+        operationType: 'Update',
+        initiatedBy,
+        targetResources: [
+          {
+            id: u.id,
+            displayName: null,
+            type: 'User',
+            userPrincipalName: u.p.userPrincipalName,
+            groupType: null,
+            modifiedProperties: (modified || []).map(([displayName, o, n]) => ({
+              displayName,
+              oldValue: o === null ? null : JSON.stringify(o),
+              newValue: JSON.stringify(n),
+            })),
+          },
+        ],
         additionalDetails: [],
       },
     });
@@ -260,51 +390,80 @@ class Tenant {
     const was = u.p.accountEnabled;
     const changes = { accountEnabled: enabled };
     if (by.sync) changes.onPremisesLastSyncDateTime = isoSeconds();
-    this.change(ctx, u, changes, was === enabled ? [{ name: 'Update user', modified: [['Included Updated Properties', null, '']] }] : [
-      { name: 'Update user', modified: [['Included Updated Properties', null, 'AccountEnabled']] },
-      { name: enabled ? 'Enable account' : 'Disable account', modified: [['AccountEnabled', [was], [enabled]]] },
-    ], by);
+    this.change(
+      ctx,
+      u,
+      changes,
+      was === enabled
+        ? [{ name: 'Update user', modified: [['Included Updated Properties', null, '']] }]
+        : [
+            { name: 'Update user', modified: [['Included Updated Properties', null, 'AccountEnabled']] },
+            {
+              name: enabled ? 'Enable account' : 'Disable account',
+              modified: [['AccountEnabled', [was], [enabled]]],
+            },
+          ],
+      by,
+    );
   }
 
   revoke(ctx, u, by) {
     const old = u.p.signInSessionsValidFromDateTime;
     const now = isoSeconds();
-    this.change(ctx, u, { signInSessionsValidFromDateTime: now, refreshTokensValidFromDateTime: now }, [
-      { name: 'Update StsRefreshTokenValidFrom Timestamp', modified: [['StsRefreshTokensValidFrom', [old], [now]]] },
-    ], by);
+    this.change(
+      ctx,
+      u,
+      { signInSessionsValidFromDateTime: now, refreshTokensValidFromDateTime: now },
+      [
+        {
+          name: 'Update StsRefreshTokenValidFrom Timestamp',
+          modified: [['StsRefreshTokensValidFrom', [old], [now]]],
+        },
+      ],
+      by,
+    );
   }
 
   // --- who is privileged ---
-  groupsOf(id) { // with nesting: [{group, direct}]
+  groupsOf(id) {
+    // with nesting: [{group, direct}]
     const found = new Map();
     const walk = (m, direct) => {
       for (const g of this.groups) {
-        if ((g.members || []).includes(m) && !found.has(g.id)) { found.set(g.id, { group: g, direct }); walk(g.id, false); }
+        if ((g.members || []).includes(m) && !found.has(g.id)) {
+          found.set(g.id, { group: g, direct });
+          walk(g.id, false);
+        }
       }
     };
     walk(id, true);
     return [...found.values()];
   }
 
-  assignmentsOf(id) { // direct, and through groups
+  assignmentsOf(id) {
+    // direct, and through groups
     const who = [id, ...this.groupsOf(id).map((x) => x.group.id)];
     return this.roleAssignments.filter((a) => who.includes(a.principalId));
   }
 
   restrictedUnits(u) {
-    return this.administrativeUnits.filter((a) => a.isMemberManagementRestricted && (a.members || []).includes(u.id));
+    return this.administrativeUnits.filter(
+      (a) => a.isMemberManagementRestricted && (a.members || []).includes(u.id),
+    );
   }
 
   // '' nothing; 'small': User Administrator is enough; 'great': Privileged Authentication Administrator
   rank(u) {
     const roles = this.assignmentsOf(u.id);
-    const groups = this.groupsOf(u.id).some((x) => x.group.isAssignableToRole) ||
+    const groups =
+      this.groupsOf(u.id).some((x) => x.group.isAssignableToRole) ||
       this.groups.some((g) => g.isAssignableToRole && (g.owners || []).includes(u.id));
     if (groups || roles.some((r) => !SMALL_ROLES.includes(r.roleDefinitionId))) return 'great';
     return roles.length ? 'small' : '';
   }
 
-  shown(u) { // for orders
+  shown(u) {
+    // for orders
     return { ...u.p, ad: u.ad, isCloudManaged: u.isCloudManaged, rank: this.rank(u) };
   }
 }
@@ -313,7 +472,12 @@ class Tenant {
 function guidBytes(guid) {
   const h = Buffer.from(guid.replace(/[{}-]/g, ''), 'hex');
   if (h.length !== 16) throw new Error(`not a GUID: ${guid}`);
-  return Buffer.concat([h.subarray(0, 4).reverse(), h.subarray(4, 6).reverse(), h.subarray(6, 8).reverse(), h.subarray(8)]);
+  return Buffer.concat([
+    h.subarray(0, 4).reverse(),
+    h.subarray(4, 6).reverse(),
+    h.subarray(6, 8).reverse(),
+    h.subarray(8),
+  ]);
 }
 
 module.exports = { Tenant, ROLE, ROLES, SMALL_ROLES, uuid, isoSeconds, guidBytes };

@@ -4,13 +4,48 @@ const { Refusal, filtered, selected, page, needAdvanced, one } = require('./odat
 const { ROLE, isoSeconds } = require('./state');
 const { WRITE_ENABLED, WRITE_PASSWORD, allowed } = require('./permissions');
 
-const PROPERTIES = ['id', 'accountEnabled', 'businessPhones', 'createdDateTime', 'displayName', 'externalUserState', 'givenName',
-  'isManagementRestricted', 'jobTitle', 'lastPasswordChangeDateTime', 'mail', 'mobilePhone', 'officeLocation',
-  'onPremisesDistinguishedName', 'onPremisesDomainName', 'onPremisesImmutableId', 'onPremisesLastSyncDateTime',
-  'onPremisesSamAccountName', 'onPremisesSecurityIdentifier', 'onPremisesSyncEnabled', 'onPremisesUserPrincipalName',
-  'preferredLanguage', 'securityIdentifier', 'signInSessionsValidFromDateTime', 'surname', 'userPrincipalName', 'userType'];
-const BY_DEFAULT = ['businessPhones', 'displayName', 'givenName', 'jobTitle', 'mail', 'mobilePhone', 'officeLocation',
-  'preferredLanguage', 'surname', 'userPrincipalName', 'id'];
+const PROPERTIES = [
+  'id',
+  'accountEnabled',
+  'businessPhones',
+  'createdDateTime',
+  'displayName',
+  'externalUserState',
+  'givenName',
+  'isManagementRestricted',
+  'jobTitle',
+  'lastPasswordChangeDateTime',
+  'mail',
+  'mobilePhone',
+  'officeLocation',
+  'onPremisesDistinguishedName',
+  'onPremisesDomainName',
+  'onPremisesImmutableId',
+  'onPremisesLastSyncDateTime',
+  'onPremisesSamAccountName',
+  'onPremisesSecurityIdentifier',
+  'onPremisesSyncEnabled',
+  'onPremisesUserPrincipalName',
+  'preferredLanguage',
+  'securityIdentifier',
+  'signInSessionsValidFromDateTime',
+  'surname',
+  'userPrincipalName',
+  'userType',
+];
+const BY_DEFAULT = [
+  'businessPhones',
+  'displayName',
+  'givenName',
+  'jobTitle',
+  'mail',
+  'mobilePhone',
+  'officeLocation',
+  'preferredLanguage',
+  'surname',
+  'userPrincipalName',
+  'id',
+];
 const FILTERS = {
   id: ['eq', 'in', 'ne+', 'not+'],
   userPrincipalName: ['eq', 'in', 'startswith', 'ge', 'le', 'ne+', 'not+', 'endswith+'],
@@ -23,30 +58,48 @@ const FILTERS = {
   onPremisesImmutableId: ['eq+', 'in+', 'ne+', 'not+', 'null+'],
   onPremisesSamAccountName: ['eq+', 'in+', 'startswith+', 'ne+', 'not+', 'null+'],
 };
-const ON_PREM = 'Unable to update the specified properties for on-premises mastered Directory Sync objects or objects currently undergoing migration.';
+const ON_PREM =
+  'Unable to update the specified properties for on-premises mastered Directory Sync objects or objects currently undergoing migration.';
 const DENIED = 'Insufficient privileges to complete the operation.';
 
 function target(ctx) {
-  const key = ctx.params['user-id'] !== undefined ? ctx.params['user-id'] : ctx.params['user-key'].replace(/''/g, "'");
-  if (ctx.params['user-id'] !== undefined && key.startsWith('$')) throw new Refusal(400, 'Request_BadRequest', "Resource not found for the segment.");
+  const key =
+    ctx.params['user-id'] !== undefined ? ctx.params['user-id'] : ctx.params['user-key'].replace(/''/g, "'");
+  if (ctx.params['user-id'] !== undefined && key.startsWith('$'))
+    throw new Refusal(400, 'Request_BadRequest', 'Resource not found for the segment.');
   const u = ctx.tenant.user(key);
-  if (!u) throw new Refusal(404, 'Request_ResourceNotFound', `Resource '${key}' does not exist or one of its queried reference-property objects are not present.`);
+  if (!u)
+    throw new Refusal(
+      404,
+      'Request_ResourceNotFound',
+      `Resource '${key}' does not exist or one of its queried reference-property objects are not present.`,
+    );
   return u;
 }
-const known = (ctx) => (ctx.version === 'beta' ? [...PROPERTIES, 'refreshTokensValidFromDateTime'] : PROPERTIES);
+const known = (ctx) =>
+  ctx.version === 'beta' ? [...PROPERTIES, 'refreshTokensValidFromDateTime'] : PROPERTIES;
 
 function getUser(ctx) {
   const u = target(ctx);
   const o = selected(ctx, ctx.tenant.seen(u), { known: known(ctx), byDefault: BY_DEFAULT });
   const what = one(ctx, '$select');
-  return { status: 200, body: { '@odata.context': `${ctx.root}/$metadata#users${what ? `(${what})` : ''}/$entity`, ...o } };
+  return {
+    status: 200,
+    body: { '@odata.context': `${ctx.root}/$metadata#users${what ? `(${what})` : ''}/$entity`, ...o },
+  };
 }
 
 function listUsers(ctx) {
-  const plain = /^(id|userPrincipalName|onPremisesSecurityIdentifier|onPremisesImmutableId|onPremisesSamAccountName) eq '([^']+)'$/.exec(one(ctx, '$filter') || '');
+  const plain =
+    /^(id|userPrincipalName|onPremisesSecurityIdentifier|onPremisesImmutableId|onPremisesSamAccountName) eq '([^']+)'$/.exec(
+      one(ctx, '$filter') || '',
+    );
   const all = plain ? ctx.tenant.having(plain[1], plain[2]) : [...ctx.tenant.users.values()];
-  const l = filtered(ctx, all.map((u) => ({ ...u.p, u })), FILTERS).map((x) =>
-    selected(ctx, ctx.tenant.seen(x.u), { known: known(ctx), byDefault: BY_DEFAULT }));
+  const l = filtered(
+    ctx,
+    all.map((u) => ({ ...u.p, u })),
+    FILTERS,
+  ).map((x) => selected(ctx, ctx.tenant.seen(x.u), { known: known(ctx), byDefault: BY_DEFAULT }));
   return { status: 200, body: page(ctx, l, 'users') };
 }
 
@@ -54,13 +107,22 @@ function listUsers(ctx) {
 function mayChange(ctx, u) {
   const { tenant, claims } = ctx;
   const units = tenant.restrictedUnits(u);
-  if ((units.length && !units.every((a) => tenant.app.scopedUnits.includes(a.id))) || (u.p.isManagementRestricted && !units.length)) {
-    throw new Refusal(403, 'Authorization_RequestDenied', `${DENIED} Target object is a member of a restricted management administrative unit and can only be modified by administrators scoped to that administrative unit.`);
+  if (
+    (units.length && !units.every((a) => tenant.app.scopedUnits.includes(a.id))) ||
+    (u.p.isManagementRestricted && !units.length)
+  ) {
+    throw new Refusal(
+      403,
+      'Authorization_RequestDenied',
+      `${DENIED} Target object is a member of a restricted management administrative unit and can only be modified by administrators scoped to that administrative unit.`,
+    );
   }
   const has = (...r) => r.some((x) => claims.wids.includes(x));
   const rank = tenant.rank(u);
-  if ((rank === 'great' && !has(ROLE.privAuthAdmin, ROLE.globalAdmin)) ||
-      (rank === 'small' && !has(ROLE.userAdmin, ROLE.privAuthAdmin, ROLE.globalAdmin))) {
+  if (
+    (rank === 'great' && !has(ROLE.privAuthAdmin, ROLE.globalAdmin)) ||
+    (rank === 'small' && !has(ROLE.userAdmin, ROLE.privAuthAdmin, ROLE.globalAdmin))
+  ) {
     throw new Refusal(403, 'Authorization_RequestDenied', DENIED);
   }
 }
@@ -68,25 +130,40 @@ function mayChange(ctx, u) {
 function updateUser(ctx) {
   const u = target(ctx);
   const { json, tenant, claims } = ctx;
-  const has = (needs) => { if (!allowed(claims.roles, needs)) throw new Refusal(403, 'Authorization_RequestDenied', DENIED); };
+  const has = (needs) => {
+    if (!allowed(claims.roles, needs)) throw new Refusal(403, 'Authorization_RequestDenied', DENIED);
+  };
   if ('accountEnabled' in json) has(WRITE_ENABLED);
   if ('passwordProfile' in json) {
     has(WRITE_PASSWORD);
-    if (!claims.wids.some((w) => [ROLE.userAdmin, ROLE.privAuthAdmin, ROLE.globalAdmin].includes(w))) throw new Refusal(403, 'Authorization_RequestDenied', DENIED);
+    if (!claims.wids.some((w) => [ROLE.userAdmin, ROLE.privAuthAdmin, ROLE.globalAdmin].includes(w)))
+      throw new Refusal(403, 'Authorization_RequestDenied', DENIED);
     if (u.p.onPremisesSyncEnabled === true) throw new Refusal(400, 'Request_BadRequest', ON_PREM);
   }
   mayChange(ctx, u);
   if ('accountEnabled' in json) {
-    if (u.p.onPremisesSyncEnabled === true && tenant.settings.syncedWritesRefused) throw new Refusal(400, 'Request_BadRequest', ON_PREM);
+    if (u.p.onPremisesSyncEnabled === true && tenant.settings.syncedWritesRefused)
+      throw new Refusal(400, 'Request_BadRequest', ON_PREM);
     tenant.setEnabled(ctx, u, json.accountEnabled, ctx.by);
   }
   if ('passwordProfile' in json) {
     const now = isoSeconds();
     const set = json.passwordProfile.password !== undefined;
-    tenant.change(ctx, u, set ? { lastPasswordChangeDateTime: now, signInSessionsValidFromDateTime: now } : {}, [
-      { name: 'Update PasswordProfile', modified: [['ForceChangePassword', [false], [Boolean(json.passwordProfile.forceChangePasswordNextSignIn)]]] },
-      ...(set ? [{ name: 'Reset password', modified: [] }] : []),
-    ], ctx.by);
+    tenant.change(
+      ctx,
+      u,
+      set ? { lastPasswordChangeDateTime: now, signInSessionsValidFromDateTime: now } : {},
+      [
+        {
+          name: 'Update PasswordProfile',
+          modified: [
+            ['ForceChangePassword', [false], [Boolean(json.passwordProfile.forceChangePasswordNextSignIn)]],
+          ],
+        },
+        ...(set ? [{ name: 'Reset password', modified: [] }] : []),
+      ],
+      ctx.by,
+    );
     u.passwordProfile = { ...json.passwordProfile, password: set ? '***' : undefined };
   }
   return { status: 204 };
@@ -97,7 +174,8 @@ function explainUpdate(ctx) {
   if (!ctx.json || typeof ctx.json !== 'object' || !ctx.params) return null;
   const u = ctx.tenant.user(ctx.params['user-id'] || ctx.params['user-key'] || '');
   const synced = u && u.p.onPremisesSyncEnabled === true;
-  if (synced && Object.keys(ctx.json).some((k) => PROPERTIES.includes(k) && k !== 'accountEnabled')) return ['Request_BadRequest', ON_PREM];
+  if (synced && Object.keys(ctx.json).some((k) => PROPERTIES.includes(k) && k !== 'accountEnabled'))
+    return ['Request_BadRequest', ON_PREM];
   return null;
 }
 
@@ -115,32 +193,92 @@ function invalidateAllRefreshTokens(ctx) {
 
 function onPremisesSyncBehavior(ctx) {
   const u = target(ctx);
-  return { status: 200, body: { '@odata.context': `${ctx.root}/$metadata#onPremisesSyncBehavior`, id: u.id, isCloudManaged: u.isCloudManaged } };
+  return {
+    status: 200,
+    body: {
+      '@odata.context': `${ctx.root}/$metadata#onPremisesSyncBehavior`,
+      id: u.id,
+      isCloudManaged: u.isCloudManaged,
+    },
+  };
 }
 
 // --- memberships ---
-const full = (ctx) => ctx.claims.roles.some((r) => ['Directory.Read.All', 'Directory.ReadWrite.All'].includes(r));
-const asGroup = (g) => ({ '@odata.type': '#microsoft.graph.group', id: g.id, displayName: g.displayName || null, isAssignableToRole: g.isAssignableToRole === undefined ? null : g.isAssignableToRole, isManagementRestricted: g.isManagementRestricted === undefined ? null : g.isManagementRestricted, securityEnabled: true, onPremisesSyncEnabled: g.onPremisesSyncEnabled || null });
-const asUnit = (a) => ({ '@odata.type': '#microsoft.graph.administrativeUnit', id: a.id, displayName: a.displayName || null, description: null, isMemberManagementRestricted: Boolean(a.isMemberManagementRestricted), membershipType: null, visibility: null });
+const full = (ctx) =>
+  ctx.claims.roles.some((r) => ['Directory.Read.All', 'Directory.ReadWrite.All'].includes(r));
+const asGroup = (g) => ({
+  '@odata.type': '#microsoft.graph.group',
+  id: g.id,
+  displayName: g.displayName || null,
+  isAssignableToRole: g.isAssignableToRole === undefined ? null : g.isAssignableToRole,
+  isManagementRestricted: g.isManagementRestricted === undefined ? null : g.isManagementRestricted,
+  securityEnabled: true,
+  onPremisesSyncEnabled: g.onPremisesSyncEnabled || null,
+});
+const asUnit = (a) => ({
+  '@odata.type': '#microsoft.graph.administrativeUnit',
+  id: a.id,
+  displayName: a.displayName || null,
+  description: null,
+  isMemberManagementRestricted: Boolean(a.isMemberManagementRestricted),
+  membershipType: null,
+  visibility: null,
+});
 function asRole(tenant, id) {
   const d = tenant.roleDefinitions.find((r) => r.id === id) || { id, displayName: id };
-  return { '@odata.type': '#microsoft.graph.directoryRole', id: `d${id.slice(1)}`, deletedDateTime: null, description: d.displayName, displayName: d.displayName, roleTemplateId: d.templateId || id };
+  return {
+    '@odata.type': '#microsoft.graph.directoryRole',
+    id: `d${id.slice(1)}`,
+    deletedDateTime: null,
+    description: d.displayName,
+    displayName: d.displayName,
+    roleTemplateId: d.templateId || id,
+  };
 }
-function activeRoles(tenant, u) { // units' roles are no members of the directory's role
-  const ids = tenant.assignmentsOf(u.id).filter((a) => (a.directoryScopeId || '/') === '/').map((a) => a.roleDefinitionId);
+function activeRoles(tenant, u) {
+  // units' roles are no members of the directory's role
+  const ids = tenant
+    .assignmentsOf(u.id)
+    .filter((a) => (a.directoryScopeId || '/') === '/')
+    .map((a) => a.roleDefinitionId);
   return [...new Set(ids)].map((id) => asRole(tenant, id));
 }
-const unitsOf = (tenant, u) => tenant.administrativeUnits.filter((a) => (a.members || []).includes(u.id)).map(asUnit);
-const finish = (ctx, l, type) => ({ status: 200, body: page(ctx, l.map((o) => selected(ctx, o, {})), type) });
-const cast = (ctx) => { if (ctx.tenant.settings.castNeedsAdvanced) needAdvanced(ctx); };
+const unitsOf = (tenant, u) =>
+  tenant.administrativeUnits.filter((a) => (a.members || []).includes(u.id)).map(asUnit);
+const finish = (ctx, l, type) => ({
+  status: 200,
+  body: page(
+    ctx,
+    l.map((o) => selected(ctx, o, {})),
+    type,
+  ),
+});
+const cast = (ctx) => {
+  if (ctx.tenant.settings.castNeedsAdvanced) needAdvanced(ctx);
+};
 
 function transitiveMemberOf(ctx) {
   const u = target(ctx);
-  let l = [...ctx.tenant.groupsOf(u.id).map((x) => asGroup(x.group)), ...activeRoles(ctx.tenant, u), ...unitsOf(ctx.tenant, u)];
-  const can = (o) => full(ctx) || (o['@odata.type'].endsWith('group') && ctx.claims.roles.some((r) => ['GroupMember.Read.All', 'Group.Read.All'].includes(r))) ||
-    (o['@odata.type'].endsWith('directoryRole') && ctx.claims.roles.includes('RoleManagement.Read.Directory')) ||
-    (o['@odata.type'].endsWith('administrativeUnit') && ctx.claims.roles.includes('AdministrativeUnit.Read.All'));
-  l = l.map((o) => (can(o) ? o : Object.fromEntries(Object.entries(o).map(([k, v]) => [k, k === 'id' || k === '@odata.type' ? v : null]))));
+  let l = [
+    ...ctx.tenant.groupsOf(u.id).map((x) => asGroup(x.group)),
+    ...activeRoles(ctx.tenant, u),
+    ...unitsOf(ctx.tenant, u),
+  ];
+  const can = (o) =>
+    full(ctx) ||
+    (o['@odata.type'].endsWith('group') &&
+      ctx.claims.roles.some((r) => ['GroupMember.Read.All', 'Group.Read.All'].includes(r))) ||
+    (o['@odata.type'].endsWith('directoryRole') &&
+      ctx.claims.roles.includes('RoleManagement.Read.Directory')) ||
+    (o['@odata.type'].endsWith('administrativeUnit') &&
+      ctx.claims.roles.includes('AdministrativeUnit.Read.All'));
+  l = l.map((o) =>
+    can(o)
+      ? o
+      : Object.fromEntries(
+          Object.entries(o).map(([k, v]) => [k, k === 'id' || k === '@odata.type' ? v : null]),
+        ),
+  );
   l = filtered(ctx, l, { displayName: ['eq+', 'startswith+'], id: ['eq+', 'in+'] });
   return finish(ctx, l, 'directoryObjects');
 }
@@ -152,7 +290,11 @@ function transitiveDirectoryRoles(ctx) {
 function transitiveGroups(ctx) {
   const u = target(ctx);
   cast(ctx);
-  return finish(ctx, ctx.tenant.groupsOf(u.id).map((x) => asGroup(x.group)), 'groups');
+  return finish(
+    ctx,
+    ctx.tenant.groupsOf(u.id).map((x) => asGroup(x.group)),
+    'groups',
+  );
 }
 function administrativeUnits(ctx) {
   const u = target(ctx);
@@ -163,39 +305,95 @@ function administrativeUnits(ctx) {
 // --- role management ---
 const MANDATORY = 'The filter on principalId or roleDefinitionId is mandatory.';
 const definition = (ctx, a) => ctx.tenant.roleDefinitions.find((r) => r.id === a.roleDefinitionId) || null;
-const asDefinition = (ctx, d) => { const { isPrivileged, ...v1 } = d; return ctx.version === 'beta' ? d : v1; };
+const asDefinition = (ctx, d) => {
+  const { isPrivileged, ...v1 } = d;
+  return ctx.version === 'beta' ? d : v1;
+};
 function asAssignment(ctx, a) {
-  const o = { id: a.id || `${a.principalId}-${a.roleDefinitionId}`, principalId: a.principalId, roleDefinitionId: a.roleDefinitionId, directoryScopeId: a.directoryScopeId || '/', appScopeId: null, principalOrganizationId: ctx.tenant.id, condition: null };
-  if (one(ctx, '$expand') === 'roleDefinition') o.roleDefinition = definition(ctx, a) && asDefinition(ctx, definition(ctx, a));
-  else if (one(ctx, '$expand') !== undefined) throw new Refusal(400, 'Request_BadRequest', 'Unsupported $expand.');
+  const o = {
+    id: a.id || `${a.principalId}-${a.roleDefinitionId}`,
+    principalId: a.principalId,
+    roleDefinitionId: a.roleDefinitionId,
+    directoryScopeId: a.directoryScopeId || '/',
+    appScopeId: null,
+    principalOrganizationId: ctx.tenant.id,
+    condition: null,
+  };
+  if (one(ctx, '$expand') === 'roleDefinition')
+    o.roleDefinition = definition(ctx, a) && asDefinition(ctx, definition(ctx, a));
+  else if (one(ctx, '$expand') !== undefined)
+    throw new Refusal(400, 'Request_BadRequest', 'Unsupported $expand.');
   return o;
 }
 function roleAssignments(ctx) {
-  const l = filtered(ctx, ctx.tenant.roleAssignments, { principalId: ['eq', 'in'], roleDefinitionId: ['eq', 'in'] }, { mandatory: MANDATORY });
-  return finish(ctx, l.map((a) => asAssignment(ctx, a)), 'roleManagement/directory/roleAssignments');
+  const l = filtered(
+    ctx,
+    ctx.tenant.roleAssignments,
+    { principalId: ['eq', 'in'], roleDefinitionId: ['eq', 'in'] },
+    { mandatory: MANDATORY },
+  );
+  return finish(
+    ctx,
+    l.map((a) => asAssignment(ctx, a)),
+    'roleManagement/directory/roleAssignments',
+  );
 }
 function transitiveRoleAssignments(ctx) {
   needAdvanced(ctx);
   const m = /^principalId eq '([^']+)'$/.exec(one(ctx, '$filter'));
   if (!m) throw new Refusal(400, 'Request_UnsupportedQuery', MANDATORY);
-  return finish(ctx, ctx.tenant.assignmentsOf(m[1]).map((a) => asAssignment(ctx, a)), 'roleManagement/directory/transitiveRoleAssignments');
+  return finish(
+    ctx,
+    ctx.tenant.assignmentsOf(m[1]).map((a) => asAssignment(ctx, a)),
+    'roleManagement/directory/transitiveRoleAssignments',
+  );
 }
 function roleEligibility(ctx) {
-  const l = filtered(ctx, ctx.tenant.roleEligibility, { principalId: ['eq', 'in'], roleDefinitionId: ['eq', 'in'] });
-  return finish(ctx, l.map((a) => ({ ...asAssignment(ctx, a), startDateTime: a.startDateTime || isoSeconds(0), endDateTime: a.endDateTime || null, memberType: 'Direct', roleEligibilityScheduleId: `s-${a.principalId}` })), 'roleManagement/directory/roleEligibilityScheduleInstances');
+  const l = filtered(ctx, ctx.tenant.roleEligibility, {
+    principalId: ['eq', 'in'],
+    roleDefinitionId: ['eq', 'in'],
+  });
+  return finish(
+    ctx,
+    l.map((a) => ({
+      ...asAssignment(ctx, a),
+      startDateTime: a.startDateTime || isoSeconds(0),
+      endDateTime: a.endDateTime || null,
+      memberType: 'Direct',
+      roleEligibilityScheduleId: `s-${a.principalId}`,
+    })),
+    'roleManagement/directory/roleEligibilityScheduleInstances',
+  );
 }
 function roleDefinitions(ctx) {
   const may = { id: ['eq', 'in'], displayName: ['eq'], isBuiltIn: ['eq'], templateId: ['eq', 'in'] };
   if (ctx.version === 'beta') may.isPrivileged = ['eq'];
   const l = filtered(ctx, ctx.tenant.roleDefinitions, may);
-  return finish(ctx, l.map((d) => asDefinition(ctx, d)), 'roleManagement/directory/roleDefinitions');
+  return finish(
+    ctx,
+    l.map((d) => asDefinition(ctx, d)),
+    'roleManagement/directory/roleDefinitions',
+  );
 }
 
 module.exports = {
   explainUpdate,
   handlers: {
-    getUser, getUserByKey: getUser, listUsers, updateUser, updateUserByKey: updateUser, revokeSignInSessions,
-    invalidateAllRefreshTokens, onPremisesSyncBehavior, transitiveMemberOf, transitiveDirectoryRoles, transitiveGroups,
-    administrativeUnits, roleAssignments, transitiveRoleAssignments, roleEligibility, roleDefinitions,
+    getUser,
+    getUserByKey: getUser,
+    listUsers,
+    updateUser,
+    updateUserByKey: updateUser,
+    revokeSignInSessions,
+    invalidateAllRefreshTokens,
+    onPremisesSyncBehavior,
+    transitiveMemberOf,
+    transitiveDirectoryRoles,
+    transitiveGroups,
+    administrativeUnits,
+    roleAssignments,
+    transitiveRoleAssignments,
+    roleEligibility,
+    roleDefinitions,
   },
 };
