@@ -22,6 +22,7 @@ struct world;
 struct casefile;
 struct cloud_leg;
 struct okta_leg;
+struct mdi_leg;
 
 enum effect_state {
     EFFECT_WAITING, /* for its DC */
@@ -114,6 +115,7 @@ struct casefile {
     bool in_ad, in_cloud;    /* where it is to act (--on-prem, --cloud, the configuration) */
     struct cloud_leg *cloud; /* NULL: none */
     struct okta_leg *okta;   /* NULL: none */
+    struct mdi_leg *mdi;     /* NULL: AD's part goes by LDAP */
     bool ad_failed;          /* AD's part could not begin */
     enum err_code ad_why;
     char *ad_words;

@@ -205,6 +205,7 @@ enum {
     OPT_AUDIT,
     OPT_IDP,
     OPT_HOLD,
+    OPT_VIA,
     OPT_EVIDENCE,
     OPT_HELP
 };
@@ -228,6 +229,7 @@ static const struct option long_options[] = {{"reason", required_argument, NULL,
                                              {"audit", no_argument, NULL, OPT_AUDIT},
                                              {"idp", required_argument, NULL, OPT_IDP},
                                              {"hold", optional_argument, NULL, OPT_HOLD},
+                                             {"via", required_argument, NULL, OPT_VIA},
                                              {"evidence", required_argument, NULL, OPT_EVIDENCE},
                                              {"help", no_argument, NULL, OPT_HELP},
                                              {NULL, 0, NULL, 0}};
@@ -320,6 +322,11 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
                 a->options.evidence = EVIDENCE_HUNTING;
             else
                 return err_set(e, ERR_USAGE, 0, "--evidence: sentinel or hunting");
+            break;
+        case OPT_VIA:
+            if (strcmp(optarg, "mdi") != 0)
+                return err_set(e, ERR_USAGE, 0, "--via: mdi is the only other way");
+            a->options.via_mdi = true;
             break;
         case OPT_HOLD:
             a->hold = true;
@@ -612,7 +619,9 @@ static int carry_out(struct args *a, const char *resume_id)
                         cmd_config_path());
         goto out;
     }
-    if (!cfg->entra.on && (a->cloud || plan_for(a->action)->count == 0)) {
+    if (a->options.via_mdi)
+        o.with_cloud = true;
+    if (!cfg->entra.on && (a->cloud || a->options.via_mdi || plan_for(a->action)->count == 0)) {
         code = cmd_fail(a->command, EXIT_CONFIG,
                         "%s needs a section [entra] in %s (cordon config sample shows one)",
                         a->cloud ? "--cloud" : a->command, cmd_config_path());

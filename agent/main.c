@@ -33,22 +33,23 @@ extern char **environ;
 #define KDC_PROBE_MS 400
 
 #define ACTION_ARGS "[options] ACCOUNT..."
-#define ACTION_OPTIONS                                                                          \
-    "  --from FILE|-      accounts from a file: one per line, or the first CSV column\n"        \
-    "  --reason TEXT      why; kept in the ledger (at most 500 bytes)\n"                        \
-    "  --ticket ID        the incident's number; kept in the ledger\n"                          \
-    "  --dry-run          look it up, judge it, show the plan; touch nothing\n"                 \
-    "  --dc HOST          write to this DC only\n"                                              \
-    "  --domain NAME      which configured domain (default: the first)\n"                       \
-    "  --wait TIME        how long to wait until every DC has it (default 15s)\n"               \
-    "  --on-prem, --cloud only in AD, only in Entra ID (default: both, where configured)\n"     \
-    "  --evidence WHERE   sentinel or hunting: is it seen where logs are collected?\n"          \
-    "  --hold[=TIME]      then watch Entra for so long (default hold_watch), and put it back\n" \
-    "  --idp okta         in Okta, too (contain: as [okta] contain says)\n"                     \
-    "  --audit            wait for the proof of Entra's audit log, too (minutes: see --wait)\n" \
-    "  --as-agent         act with the agent's keytab, not with your own ticket\n"              \
-    "  --privileged       also a privileged account: only where the configuration allows it,\n" \
-    "                     and never without a second person\n"                                  \
+#define ACTION_OPTIONS                                                                             \
+    "  --from FILE|-      accounts from a file: one per line, or the first CSV column\n"           \
+    "  --reason TEXT      why; kept in the ledger (at most 500 bytes)\n"                           \
+    "  --ticket ID        the incident's number; kept in the ledger\n"                             \
+    "  --dry-run          look it up, judge it, show the plan; touch nothing\n"                    \
+    "  --dc HOST          write to this DC only\n"                                                 \
+    "  --domain NAME      which configured domain (default: the first)\n"                          \
+    "  --wait TIME        how long to wait until every DC has it (default 15s)\n"                  \
+    "  --on-prem, --cloud only in AD, only in Entra ID (default: both, where configured)\n"        \
+    "  --evidence WHERE   sentinel or hunting: is it seen where logs are collected?\n"             \
+    "  --via mdi          AD's part by Defender for Identity (disable, enable, expire-password)\n" \
+    "  --hold[=TIME]      then watch Entra for so long (default hold_watch), and put it back\n"    \
+    "  --idp okta         in Okta, too (contain: as [okta] contain says)\n"                        \
+    "  --audit            wait for the proof of Entra's audit log, too (minutes: see --wait)\n"    \
+    "  --as-agent         act with the agent's keytab, not with your own ticket\n"                 \
+    "  --privileged       also a privileged account: only where the configuration allows it,\n"    \
+    "                     and never without a second person\n"                                     \
     "  --json             one JSON object a line (see cordon(1))\n"
 
 static const struct {

@@ -24,6 +24,7 @@
 
 #include "agent/cloud_leg.h"
 #include "agent/effect.h"
+#include "agent/mdi_leg.h"
 #include "agent/okta_leg.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -139,6 +140,7 @@ static void case_free(struct casefile *cf)
     loop_timer_stop(&cf->head_start);
     cloud_leg_free(cf);
     okta_leg_free(cf);
+    mdi_leg_free(cf);
     converge_free(cf);
     legs_free(cf);
     for (size_t i = 0; i < cf->effect_count; i++)
@@ -157,7 +159,7 @@ static void case_free(struct casefile *cf)
 static void case_end(void *arg)
 {
     struct casefile *cf = arg;
-    bool pending = cloud_leg_busy(cf) | okta_leg_busy(cf);
+    bool pending = cloud_leg_busy(cf) | okta_leg_busy(cf) | mdi_leg_busy(cf);
 
     cf->later = NULL;
     for (size_t i = 0; i < cf->leg_count; i++) {
@@ -573,6 +575,11 @@ static void go(struct casefile *cf)
         run_tell(cf, &s);
         start_cloud(cf);
     }
+    if (cf->options.via_mdi && run_ad_steps(cf) > 0) {
+        if (mdi_leg_start(cf, &e) < 0)
+            run_end_early(cf, VERDICT_REFUSED, "via-mdi", e.msg);
+        return;
+    }
     if (run_ad_steps(cf) == 0) {
         after_effects(cf);
         return;
@@ -692,6 +699,14 @@ static void ad_over(struct casefile *cf, bool everywhere)
     cf->converge_done = true;
     cloud_leg_converged(cf, everywhere);
     run_settle(cf);
+}
+
+void run_mdi_over(struct casefile *cf, bool done)
+{
+    if (!done && cf->plan->action == ACT_ENABLE)
+        cloud_leg_withhold(cf, "AD's part failed, and Entra's alone would not last");
+    others_go(cf);
+    ad_over(cf, done);
 }
 
 static void after_effects(struct casefile *cf)

@@ -11,6 +11,7 @@
 
 #include "agent/cloud_leg.h"
 #include "agent/effect.h"
+#include "agent/mdi_leg.h"
 #include "agent/okta_leg.h"
 #include "base/log.h"
 #include "base/stamp.h"
@@ -160,7 +161,8 @@ void run_settle(struct casefile *cf)
         settle_nobody(cf);
         return;
     }
-    for (size_t i = 0; i < run_ad_steps(cf); i++)
+    n += mdi_leg_goals(cf, g);
+    for (size_t i = 0; i < run_ad_steps(cf) && cf->mdi == NULL; i++)
         goal_facts(cf, cf->plan->steps[i].kind, &g[n++]);
     if (ad_is_missing(cf))
         g[n++] = (struct goal_facts){.some_failed = true};
@@ -177,6 +179,7 @@ void run_settle(struct casefile *cf)
     explain_verdict(cf);
     if (ad_is_missing(cf))
         run_add_detail(cf, cf->ad_words != NULL ? cf->ad_words : "AD was not reached");
+    mdi_leg_explain(cf);
     cloud_leg_explain(cf);
     okta_leg_explain(cf);
     if (cf->cloud != NULL && cf->cloud->held && cf->verdict == VERDICT_REFUSED)

@@ -6,8 +6,9 @@
 
 /* run.c */
 uint64_t run_now_us(const struct casefile *cf);
-size_t run_ad_steps(const struct casefile *cf); /* how many steps are for AD; 0: none */
-bool run_wide(const struct casefile *cf);       /* goes to every DC, not to one */
+void run_mdi_over(struct casefile *cf, bool done); /* --via mdi: AD's part has ended */
+size_t run_ad_steps(const struct casefile *cf);    /* how many steps are for AD; 0: none */
+bool run_wide(const struct casefile *cf);          /* goes to every DC, not to one */
 void run_case_end(struct casefile *cf); /* after `done`: it frees itself, perhaps a little later */
 
 /* run_tell.c */

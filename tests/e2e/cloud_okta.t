@@ -57,6 +57,21 @@ order POST rows "{\"table\":\"IdentityDirectoryEvents\",\"rows\":[{\"Timestamp\"
 run disable heidi --evidence hunting
 like "$(field verdict) $rc $(steps)" "^done 0 .*evidence/done/logged" "  and where it is, it is told"
 
+# --- Defender for Identity as the hand ---------------------------------------------------------------
+identity() { order POST identities "{\"id\":\"id-$1\",\"displayName\":\"$1\",\"domain\":\"corp.example.com\",\"isEnabled\":true,\"onPremisesSecurityIdentifier\":\"$(sid_of "$1")\",\"cloudSecurityIdentifier\":null,\"emailAddress\":null,\"userPrincipalName\":\"$1@corp.example.com\",\"accounts\":[{\"identityProvider\":\"activeDirectory\",\"identifier\":\"$(sid_of "$1")\",\"actions\":$2}]}" >/dev/null; }
+set_uac carol 512; set_uac dave 512; set_uac alice 512
+identity alice '["disable","enable"]'; identity carol '["disable","enable"]'; identity dave '["enable"]'
+(for _ in $(seq 40); do sleep 0.2; order GET actions | grep -q disable && break; done; set_uac alice 514) & # the sensor
+run disable alice --via mdi
+wait $!
+is "$(field verdict) $rc $(uac alice)" "done 0 514" "--via mdi: taken over, done by the sensor, read back in AD"
+run disable carol --via mdi
+is "$(field verdict) $rc $(uac carol)" "unconfirmed 10 512" "--via mdi: taken over and not done: not called done"
+run disable dave --via mdi
+is "$(field verdict) $rc $(uac dave)" "partial 11 512" "--via mdi: an action that is not offered is not asked for"
+run disable grace --via mdi --on-prem
+is "$(field verdict) $rc $(steps | grep -c mdi/already)" "done 0 1" "--via mdi: already so: nothing is asked for"
+
 # --- queries -------------------------------------------------------------------------------------------
 sid=$(/usr/bin/python3 -c 'import json,sys; print([json.loads(l)["sid"] for l in open(sys.argv[1]) if json.loads(l)["sam"]=="alice"][0])' "$work/people.jsonl")
 for f in xml sentinel hunting; do
