@@ -248,6 +248,11 @@ static int check_words(const char *what, const char *s, struct err *e)
     return 0;
 }
 
+static bool arg_is(const char *arg, const char *word)
+{
+    return arg != NULL && strcmp(arg, word) == 0;
+}
+
 /* 0: go on; 1: help was shown; -1: *e. */
 static int parse_args(struct args *a, int argc, char **argv, struct err *e)
 {
@@ -316,15 +321,15 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
             a->cloud = true;
             break;
         case OPT_EVIDENCE:
-            if (strcmp(optarg, "sentinel") == 0)
+            if (arg_is(optarg, "sentinel"))
                 a->options.evidence = EVIDENCE_SENTINEL;
-            else if (strcmp(optarg, "hunting") == 0)
+            else if (arg_is(optarg, "hunting"))
                 a->options.evidence = EVIDENCE_HUNTING;
             else
                 return err_set(e, ERR_USAGE, 0, "--evidence: sentinel or hunting");
             break;
         case OPT_VIA:
-            if (strcmp(optarg, "mdi") != 0)
+            if (!arg_is(optarg, "mdi"))
                 return err_set(e, ERR_USAGE, 0, "--via: mdi is the only other way");
             a->options.via_mdi = true;
             break;
@@ -335,7 +340,7 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
                 return err_set(e, ERR_USAGE, 0, "--hold=TIME: such as 45m (at most 1d)");
             break;
         case OPT_IDP:
-            if (strcmp(optarg, "okta") != 0)
+            if (!arg_is(optarg, "okta"))
                 return err_set(e, ERR_USAGE, 0, "--idp: okta is the only other one");
             a->options.okta = true;
             break;

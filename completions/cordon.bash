@@ -4,11 +4,13 @@
 _cordon() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=
     local common='--help --json --as-agent'
-    local action="$common --from --reason --ticket --dry-run --dc --domain --wait --privileged"
+    local action="$common --from --reason --ticket --dry-run --dc --domain --wait --privileged
+        --on-prem --cloud --audit --idp --via --evidence --hold"
     COMPREPLY=()
 
     if [[ $COMP_CWORD -eq 1 ]]; then
-        words='disable enable expire-password reset-password contain show cases case events audit
+        words='disable enable expire-password reset-password contain revoke mark-compromised
+            dismiss-risk show risky query cases case events audit
             config doctor help version --help --version'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
@@ -23,14 +25,30 @@ _cordon() {
         mapfile -t COMPREPLY < <(compgen -W "$(_cordon_cases)" -- "$cur")
         return
         ;;
-    --dc | --domain | --reason | --ticket | --wait | --limit | --older-than) return ;;
+    --idp)
+        mapfile -t COMPREPLY < <(compgen -W okta -- "$cur")
+        return
+        ;;
+    --via)
+        mapfile -t COMPREPLY < <(compgen -W mdi -- "$cur")
+        return
+        ;;
+    --evidence)
+        mapfile -t COMPREPLY < <(compgen -W 'sentinel hunting' -- "$cur")
+        return
+        ;;
+    --level | --state | --detections | --since | --dc | --domain | --reason | --ticket | --wait | --limit | --older-than) return ;;
     esac
     case ${COMP_WORDS[1]} in
     disable) words=$action ;;
+    revoke) words=$action ;;
+    mark-compromised | dismiss-risk) words=$action ;;
     enable) words="$action --case" ;;
-    expire-password) words="$action --clear-never-expires" ;;
+    expire-password) words="$action --clear-never-expires --mfa" ;;
     reset-password) words="$action --must-change --clear-never-expires" ;;
     contain) words="$action --must-change" ;;
+    risky) words="$common --level --state --limit --detections --since" ;;
+    query) words="$common --xml --sentinel --hunting --case --since --domain" ;;
     show) words="$common --dc --domain" ;;
     cases) words="$common --open --limit" ;;
     case)
@@ -48,7 +66,8 @@ _cordon() {
     audit) words="$common --older-than verify export prune" ;;
     config) words="$common show check sample manual" ;;
     doctor) words="$common --domain" ;;
-    help) words='disable enable expire-password reset-password contain show cases case events audit
+    help) words='disable enable expire-password reset-password contain revoke mark-compromised
+            dismiss-risk show risky query cases case events audit
         config doctor' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

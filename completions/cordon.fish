@@ -4,7 +4,7 @@ function __cordon_cases
     command cordon cases --json 2>/dev/null | string match -rg '"case":"([0-9A-Z]*)"'
 end
 
-set -l actions disable enable expire-password reset-password contain
+set -l actions disable enable expire-password reset-password contain revoke mark-compromised dismiss-risk
 set -l all $actions show cases case events audit config doctor
 
 complete -c cordon -f
@@ -13,6 +13,11 @@ complete -c cordon -n __fish_use_subcommand -a enable -d undo
 complete -c cordon -n __fish_use_subcommand -a expire-password -d 'force a new password'
 complete -c cordon -n __fish_use_subcommand -a reset-password -d 'set a random password, twice'
 complete -c cordon -n __fish_use_subcommand -a contain -d 'disable and reset-password'
+complete -c cordon -n __fish_use_subcommand -a revoke -d 'end the sessions in Entra ID'
+complete -c cordon -n __fish_use_subcommand -a mark-compromised -d 'confirm the user as compromised'
+complete -c cordon -n __fish_use_subcommand -a dismiss-risk -d 'dismiss the risk'
+complete -c cordon -n __fish_use_subcommand -a risky -d 'who is at risk'
+complete -c cordon -n __fish_use_subcommand -a query -d 'a ready query for where logs are collected'
 complete -c cordon -n __fish_use_subcommand -a show -d 'everything that decides about an account'
 complete -c cordon -n __fish_use_subcommand -a cases -d 'list the cases in the ledger'
 complete -c cordon -n __fish_use_subcommand -a case -d 'one case with its evidence'
@@ -33,6 +38,23 @@ complete -c cordon -n "__fish_seen_subcommand_from $actions" -l reason -x -d why
 complete -c cordon -n "__fish_seen_subcommand_from $actions" -l ticket -x -d 'number of the incident'
 complete -c cordon -n "__fish_seen_subcommand_from $actions" -l dry-run -d 'show the plan only'
 complete -c cordon -n "__fish_seen_subcommand_from $actions" -l wait -x -d 'until every DC has it'
+complete -c cordon -n "__fish_seen_subcommand_from $actions" -l on-prem -d 'only in AD'
+complete -c cordon -n "__fish_seen_subcommand_from $actions" -l cloud -d 'only in Entra ID'
+complete -c cordon -n "__fish_seen_subcommand_from $actions" -l audit -d 'wait for the audit log of Entra'
+complete -c cordon -n "__fish_seen_subcommand_from $actions" -l idp -xa okta -d 'in Okta, too'
+complete -c cordon -n "__fish_seen_subcommand_from $actions" -l via -xa mdi -d 'by another hand'
+complete -c cordon -n "__fish_seen_subcommand_from $actions" -l evidence -xa 'sentinel hunting' -d 'seen elsewhere?'
+complete -c cordon -n "__fish_seen_subcommand_from $actions" -l hold -d 'then watch Entra for so long'
+complete -c cordon -n '__fish_seen_subcommand_from expire-password' -l mfa -d 'after a multi-factor sign-in'
+complete -c cordon -n '__fish_seen_subcommand_from risky' -l level -xa 'low medium high' -d 'at least that'
+complete -c cordon -n '__fish_seen_subcommand_from risky' -l state -x -d 'only that'
+complete -c cordon -n '__fish_seen_subcommand_from risky' -l limit -x -d 'at most so many'
+complete -c cordon -n '__fish_seen_subcommand_from risky' -l detections -x -d 'about one user'
+complete -c cordon -n '__fish_seen_subcommand_from risky query' -l since -x -d 'how far back'
+complete -c cordon -n '__fish_seen_subcommand_from query' -l xml -d 'for Event Viewer'
+complete -c cordon -n '__fish_seen_subcommand_from query' -l sentinel -d 'for Log Analytics'
+complete -c cordon -n '__fish_seen_subcommand_from query' -l hunting -d 'for advanced hunting'
+complete -c cordon -n '__fish_seen_subcommand_from query' -l case -x -d 'of this case'
 complete -c cordon -n "__fish_seen_subcommand_from $actions" -l privileged -d 'also a privileged account'
 complete -c cordon -n "__fish_seen_subcommand_from $actions show" -l dc -x -d 'this DC only'
 complete -c cordon -n "__fish_seen_subcommand_from $actions show doctor" -l domain -x -d 'which domain'

@@ -6,6 +6,7 @@
 # shellcheck source=tests/e2e/cloud_lib.sh
 . "$(dirname "$0")/cloud_lib.sh"
 lab up --bulk 120 "$LAB_DIR" || { echo "Bail out! no lab"; exit 1; }
+# shellcheck disable=SC2119
 cloud_up || { echo "Bail out! no stand-in"; exit 1; }
 cloud_conf 's/^wait = 6s/wait = 3s/'
 n=0
@@ -76,7 +77,7 @@ fault '{"match":{"service":"graph","path":"batch","times":1},"do":{"throttlePart
 fault '{"match":{"service":"graph","path":"batch","nth":3,"times":1},"do":{"dropParts":0.2}}'
 printf 'u%05d\n' $(seq 80 110) >"$work/many"
 run disable --from "$work/many"
-bad=0; for u in $(cat "$work/many"); do [ "$(entra "$u" accountEnabled)" = false ] || bad=$((bad + 1)); done
+bad=0; while read -r u; do [ "$(entra "$u" accountEnabled)" = false ] || bad=$((bad + 1)); done <"$work/many"
 wrong=$(/usr/bin/python3 - "$work/out" <<'P'
 import json, sys
 v = [json.loads(l) for l in open(sys.argv[1]) if l.startswith('{')]

@@ -6,6 +6,7 @@
 # shellcheck source=tests/e2e/cloud_lib.sh
 . "$(dirname "$0")/cloud_lib.sh"
 lab up --bulk 120 "$LAB_DIR" || { echo "Bail out! no lab"; exit 1; }
+# shellcheck disable=SC2119
 cloud_up || { echo "Bail out! no stand-in"; exit 1; }
 in_lab() { lab exec "$LAB_DIR" env "CORDON_CONFIG=$conf" "$cordon" "$@"; }
 open_case() { in_lab cases --open --json | sed -n 's/.*"case":"\([^"]*\)".*/\1/p' | head -n 1; }

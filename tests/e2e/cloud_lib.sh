@@ -3,6 +3,7 @@
 standin="$here/tests/standin/standin"
 cloud=$work/cloud
 # cloud_up [OPTION...]: starts it inside the lab's client, mirrors the people, writes $conf
+# shellcheck disable=SC2120
 cloud_up() {
     mkdir -p "$cloud"; chmod 700 "$cloud"
     "$standin" >/dev/null 2>&1 || true # gets its packages the first time: the lab has no way out

@@ -5,6 +5,7 @@
 # shellcheck source=tests/e2e/cloud_lib.sh
 . "$(dirname "$0")/cloud_lib.sh"
 lab up "$LAB_DIR" || { echo "Bail out! no lab"; exit 1; }
+# shellcheck disable=SC2119
 cloud_up || { echo "Bail out! no stand-in"; exit 1; }
 okta() { order GET "okta/users/$1@corp.example.com" | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin).get(sys.argv[1]))' "$2"; }
 for n in alice bob carol dave; do order POST okta/users "{\"profile\":{\"login\":\"$n@corp.example.com\",\"email\":\"$n@corp.example.com\"}}" >/dev/null; done

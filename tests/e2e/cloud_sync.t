@@ -5,6 +5,7 @@
 # shellcheck source=tests/e2e/cloud_lib.sh
 . "$(dirname "$0")/cloud_lib.sh"
 lab up "$LAB_DIR" || { echo "Bail out! no lab"; exit 1; }
+# shellcheck disable=SC2119
 cloud_up || { echo "Bail out! no stand-in"; exit 1; }
 cloud_conf 's/^\[entra\]/[entra]\nsync = cloud-sync/'
 half() { steps | tr ' ' '\n' | sed -n "s#^$1/##p" | tr '\n' ' ' | sed 's/ $//'; }

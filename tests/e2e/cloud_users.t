@@ -5,6 +5,7 @@
 # shellcheck source=tests/e2e/cloud_lib.sh
 . "$(dirname "$0")/cloud_lib.sh"
 lab up "$LAB_DIR" || { echo "Bail out! no lab"; exit 1; }
+# shellcheck disable=SC2119
 cloud_up || { echo "Bail out! no stand-in"; exit 1; }
 user() { order POST users "$1" | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["id"])'; }
 id_of() { entra "$1" id | tr -d '"'; }
