@@ -6,6 +6,7 @@
  * curl sends the request again on a new one, a POST too, although the server may have acted on the
  * first. on_send sees each sending before it happens, and stops the second one of HTTP_ONCE unless
  * not a byte of the first went out, or HTTP/2's REFUSED_STREAM said that nobody has looked at it.
+ * (On a reused connection curl does not tell REFUSED_STREAM from a dead one: then it is stopped.)
  */
 #include <arpa/inet.h>
 #include <openssl/evp.h>

@@ -128,6 +128,9 @@ static bool read_story(const struct cJSON *body, struct story *st)
     read_steps(json_get(value, "provisioningSteps"), st);
     read_changes(json_get(value, "modifiedProperties"), st);
     field_copy(st->target, sizeof(st->target), json_str(json_get(value, "targetIdentity"), "id"));
+    /* A key that is JSON and cannot be read may have said that it failed. */
+    if (key == NULL && json_str(body, "key") != NULL && text_starts(json_str(body, "key"), "{"))
+        st->result[0] = '\0';
     return json_is_object(value) && st->result[0] != '\0';
 }
 
@@ -153,6 +156,9 @@ static void judge(const struct story *st, const char *user_id, bool want, struct
     } else if (st->target[0] != '\0' && !same_user) {
         sync_result_set(r, SYNC_UNCLEAR, ERR_CONFLICT,
                         "cloud sync answered about another user than %s", user_id);
+    } else if (st->result[0] == '\0') {
+        sync_result_set(r, SYNC_UNCLEAR, ERR_INVALID,
+                        "cloud sync took the push, and its answer cannot be read");
     } else if (success && wrote_wanted && same_user && !st->export_failed) {
         sync_result_set(r, SYNC_PROVEN, ERR_OK, "cloud sync wrote '%s' to Entra ID", wanted);
     } else if (skipped && strcmp(st->code, "RedundantExport") == 0 && read_wanted && same_user) {
@@ -181,10 +187,7 @@ void sync_read_answer(const struct cJSON *body, const char *user_id, bool want_e
 {
     struct story st = {0};
 
-    if (read_story(body, &st) || st.wrote_enabled || st.wrote_disabled || st.read_enabled ||
-        st.read_disabled)
-        judge(&st, user_id, want_enabled, r);
-    else
-        sync_result_set(r, SYNC_UNCLEAR, ERR_INVALID,
-                        "cloud sync took the push, and its answer cannot be read");
+    if (!read_story(body, &st))
+        st.result[0] = '\0';
+    judge(&st, user_id, want_enabled, r);
 }

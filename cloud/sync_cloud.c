@@ -179,7 +179,7 @@ static void end_work(struct sync_work *w, const struct sync_result *r)
 {
     struct sync_result mine = *r;
 
-    mine.sent = w->sent;
+    mine.sent = w->sent && r->outcome != SYNC_NOT_DONE;
     if (mine.health[0] == '\0')
         field_copy(mine.health, sizeof(mine.health), w->c->f.health);
     field_copy(mine.job, sizeof(mine.job), w->c->f.job);

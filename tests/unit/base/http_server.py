@@ -155,6 +155,9 @@ def serve_one(s, r, connection, nth):
     if r.action == "empty":
         s.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
         return True
+    if r.action == "expect":
+        s.sendall(answer(204, ["X-Late: %s" % (r.get("expect") or "nothing")], b"", False))
+        return True
     if r.action == "interim":
         s.sendall(b"HTTP/1.1 103 Early Hints\r\nX-Early: 1\r\n\r\n" +
                   answer(200, ["X-Late: 1", "X-Late:  2 "], b"late"))
