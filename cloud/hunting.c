@@ -266,7 +266,7 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
     if (a != NULL && a->status != 200) {
         (void)hunt_read_error(a->status, a->body, a->len, a->request_id, &mine);
         e = &mine;
-    } else if (e == NULL && json_parse(a->body, a->len, &lim, &j, &mine) < 0) {
+    } else if (e == NULL && a != NULL && json_parse(a->body, a->len, &lim, &j, &mine) < 0) {
         (void)err_wrap(&mine, "Log Analytics");
         e = &mine;
     }

@@ -237,7 +237,7 @@ static void on_cleared(struct okta_call *c, const struct http_answer *a, const s
 
     if (a != NULL)
         (void)field_shown(request_id, sizeof(request_id), a->request_id);
-    if (e == NULL && (a->status < 200 || a->status > 299)) {
+    if (e == NULL && a != NULL && (a->status < 200 || a->status > 299)) {
         (void)okta_error_of(a, /* changes */ true, &mine);
         e = &mine;
     }

@@ -308,6 +308,7 @@ static void filter_text(struct text *t, const struct risk_filter *f)
 {
     /* "eq" only: which other operators there are is not known. */
     static const char *const levels[] = {
+        /* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one text in two lines */
         [RISK_LEVEL_LOW] = "(riskLevel%20eq%20%27low%27%20or%20riskLevel%20eq%20%27medium%27%20or"
                            "%20riskLevel%20eq%20%27high%27)",
         [RISK_LEVEL_MEDIUM] = "(riskLevel%20eq%20%27medium%27%20or%20riskLevel%20eq%20%27high%27)",
