@@ -7,6 +7,7 @@
  * Both only read; every try may be repeated.
  */
 #include <stdio.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -254,6 +255,7 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
     struct err mine;
 
     c->http = NULL;
+    assert(e != NULL || a != NULL); /* http.h */
     if (a != NULL && a->status == 401) {
         token_refused(c->w.token, c->used, NULL);
         if (!c->renewed && !c->canceled) {
