@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/secret.h"
 
 #define LOGIN_MAX 1024
@@ -103,6 +104,23 @@ int cloud_open(struct loop *l, const struct cfg *cfg, const char *domain, struct
     }
     *ret_cloud = c;
     return 0;
+}
+
+/* What there is to know is known when a case asks. */
+static void on_early(void *arg, const struct secret *authorization, const struct err *e)
+{
+    (void)arg;
+    (void)authorization;
+    if (e != NULL)
+        log_debug("cloud: %s", e->msg);
+}
+
+void cloud_warm_up(struct cloud *c)
+{
+    struct err e;
+
+    if (c->token != NULL && token_get(c->token, on_early, c, NULL, &e) < 0)
+        log_debug("cloud: %s", e.msg);
 }
 
 void cloud_close(struct cloud *c)

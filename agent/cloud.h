@@ -28,6 +28,8 @@ struct cloud {
 /* domain: whose users the sync job is for. ERR_CONFIG: a key or a secret that cannot be used. */
 int cloud_open(struct loop *l, const struct cfg *cfg, const char *domain, struct cloud **ret_cloud,
                struct err *e);
+/* Begins to ask for a token while the DCs are being opened. */
+void cloud_warm_up(struct cloud *c);
 void cloud_close(struct cloud *c);
 /* Another token by the same credential, for another resource (Log Analytics); the caller frees. */
 int cloud_token(struct cloud *c, const char *scope, struct token_source **ret_token, struct err *e);

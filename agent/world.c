@@ -136,6 +136,8 @@ int world_open(struct loop *l, const struct world_opts *opts, struct world *w,
     if (opts->with_cloud &&
         cloud_open(l, opts->cfg, opts->domain->name, &w->cloud, &w->cloud_failed) < 0)
         log_error("%s", w->cloud_failed.msg);
+    else if (w->cloud != NULL)
+        cloud_warm_up(w->cloud);
     if (opts->with_ledger &&
         ledger_open(opts->state_dir, l, /* readonly */ false, &w->ledger, e) < 0)
         return -1;

@@ -54,8 +54,7 @@ enum {
     HTTP_PLAIN_LOCAL = 2, /* http:// to 169.254.169.254 or loopback is fine */
     HTTP_SECRET = 4,      /* the body, asked or answered, holds a secret: wiped when freed */
     HTTP_ONE_TRY = 8,     /* hand back every answer as it is, 429 and 5xx, too; and every failure */
-    HTTP_READS =
-        16, /* it changes nothing although it is no GET: unclear ends are like those of a GET */
+    HTTP_READS = 16, /* it changes nothing although it is no GET: its ends are sorted like one */
 };
 
 struct http_ask {       /* copied by http_start */

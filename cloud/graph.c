@@ -381,6 +381,7 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
         call_end(c, NULL, &mine);
         return;
     }
+    c->unclear = a->unclear;
     graph_call_answer(c, a->status, a->body, a->len, NULL, a->request_id, a->client_request_id,
                       a->date_ms);
 }
@@ -414,6 +415,8 @@ void graph_call_answer(struct graph_call *c, long status, const char *body, size
                       why.msg, request_id);
     } else if (!fine) {
         (void)graph_error(c->g, c, status, json, request_id, client_request_id, &e);
+        if (c->unclear && graph_is_write(c)) /* a clear no, but not to all that was sent */
+            e.code = ERR_UNPROVEN;
     }
     a.json = json;
     if (fine && !junk)

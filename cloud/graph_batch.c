@@ -376,6 +376,8 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
             struct graph_call *c = TAKE(b->calls[i]);
 
             if (c != NULL)
+                c->unclear = a->unclear;
+            if (c != NULL)
                 graph_call_answer(c, a->status < 400 ? 500 : a->status, "", 0, j, a->request_id,
                                   a->client_request_id, a->date_ms);
         }

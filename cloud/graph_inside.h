@@ -24,6 +24,7 @@ struct graph_call {
     bool renewed;   /* a 401 was answered with a new token */
     bool canceled;  /* the callback is to come soon */
     bool sent;      /* within a batch, too */
+    bool unclear;   /* an earlier try may have acted */
     unsigned tries;
 };
 
