@@ -19,6 +19,8 @@ struct cloud {
     struct http *http;
     struct token_source *token; /* for Graph; NULL: no [entra] */
     struct graph *graph;
+    uint64_t down_until; /* by loop_now: Graph could not be reached just now; 0 */
+    struct err down_why;
     struct token_source *logs_token; /* for Log Analytics; NULL until asked for */
     struct sync *sync;
     struct token_source *okta_token;

@@ -26,6 +26,7 @@
 #include "base/stamp.h"
 #include "base/text.h"
 
+#define DOWN_MS 5000
 #define BUDGET_MS 3000 /* entra-graph.md 13: the guard's questions never hold AD up for longer */
 
 static const struct sm_state states[] = {
@@ -98,6 +99,7 @@ static void on_closed(void *arg)
 int cloud_leg_start(struct casefile *cf, struct err *e)
 {
     struct cloud_leg *l = calloc(1, sizeof(*l));
+    bool down;
     int rc;
 
     if (l == NULL)
@@ -107,8 +109,9 @@ int cloud_leg_start(struct casefile *cf, struct err *e)
     for (size_t i = 0; i < cf->plan->cloud_count; i++)
         add_act(l, &cf->plan->cloud[i]);
     l->by_name = !cf->resolved;
-    if (cf->w->cloud == NULL) { /* it could not be opened: told like any other failure */
-        leg_why(l, &cf->w->cloud_failed);
+    down = cf->w->cloud != NULL && loop_now(cf->w->loop) < cf->w->cloud->down_until;
+    if (cf->w->cloud == NULL || down) { /* told like any other failure */
+        leg_why(l, down ? &cf->w->cloud->down_why : &cf->w->cloud_failed);
         l->state = LEG_WAITING;
         l->timer = loop_timer_start(cf->w->loop, 0, on_closed, l);
         if (l->timer == NULL) {
@@ -232,7 +235,12 @@ static void on_matched(void *arg, const struct entra_user *u, const struct err *
             return;
         e = &mine;
     }
-    l->absent = e->code == ERR_NOTFOUND;
+    /* So that a thousand accounts do not find out one after the other. */
+    if (e->code == ERR_UNSENT || e->code == ERR_AUTH || e->code == ERR_TIMEOUT) {
+        cf->w->cloud->down_until = loop_now(cf->w->loop) + DOWN_MS;
+        cf->w->cloud->down_why = *e;
+    }
+    l->absent = e->code == ERR_NOTFOUND && !l->has_user;
     leg_why(l, e);
     leg_move(l, LEG_WAITING);
     judged(l);

@@ -40,6 +40,16 @@ static void match_free(struct matching *m)
     free(m);
 }
 
+/* A search always has an answer; that there is none of it says nothing about users. */
+static const struct err *no_search(const struct err *e, struct err *mine)
+{
+    if (e->code != ERR_NOTFOUND)
+        return e;
+    *mine = *e;
+    mine->code = ERR_REFUSED;
+    return mine;
+}
+
 static void match_end(struct matching *m, const struct err *e)
 {
     m->cb(m->arg, e == NULL ? &m->user : NULL, e);
@@ -141,7 +151,7 @@ static void on_by_sid(void *arg, const struct graph_answer *a, const struct err 
 
     m->base.call = NULL;
     if (e != NULL) {
-        match_end(m, e);
+        match_end(m, no_search(e, &mine));
         return;
     }
     if (only_one(a, "onPremisesSecurityIdentifier", &m->user, &mine) == 0) {
@@ -174,7 +184,7 @@ static void on_by_anchor(void *arg, const struct graph_answer *a, const struct e
 
     m->base.call = NULL;
     if (e != NULL) {
-        match_end(m, e);
+        match_end(m, no_search(e, &mine));
         return;
     }
     rc = only_one(a, "onPremisesImmutableId", &other, &mine);

@@ -19,8 +19,8 @@
 #include "cloud/graph_inside.h"
 
 #define ANSWER_MAX (1024 * 1024)
-#define TRY_MS 20000
-#define ALL_MS 60000
+#define TRY_MS 15000
+#define ALL_MS 30000
 #define RISK_GAP_MS 1050  /* Identity Protection: one request a second, of all apps together */
 #define AUDIT_GAP_MS 2050 /* the audit log: five in ten seconds */
 #define PATH_LIMIT 8192
@@ -243,6 +243,8 @@ static void begin(void *arg)
     } else if (token_get(c->g->token, on_token, c, &c->ask, &e) == 0) {
         return;
     }
+    if (e.code == ERR_NOTFOUND)
+        e.code = ERR_AUTH;
     call_end(c, NULL, &e);
 }
 
@@ -300,6 +302,8 @@ static void on_token(void *arg, const struct secret *authorization, const struct
     c->ask = NULL;
     if (e != NULL) {
         mine = *e;
+        if (mine.code == ERR_NOTFOUND) /* a file of ours, not what was asked for */
+            mine.code = ERR_AUTH;
         (void)err_wrap(&mine, "Graph");
         call_end(c, NULL, &mine);
         return;
@@ -378,6 +382,8 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
         graph_refused(c->g, c->token, challenged ? claims : NULL);
         if (token_get(c->g->token, on_token, c, &c->ask, &mine) == 0)
             return;
+        if (mine.code == ERR_NOTFOUND)
+            mine.code = ERR_AUTH;
         call_end(c, NULL, &mine);
         return;
     }

@@ -41,7 +41,7 @@ struct graph_ask { /* copied */
     const char *body; /* JSON text; NULL: none */
     int flags;
     size_t max_answer;       /* 0: 1 MiB */
-    uint64_t try_ms, all_ms; /* 0: 20 s, 60 s */
+    uint64_t try_ms, all_ms; /* 0: 15 s, 30 s */
 };
 
 struct graph_answer {         /* borrowed during the callback */

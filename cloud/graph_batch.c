@@ -122,6 +122,8 @@ static void fail_all(struct graph_batch *b, const struct err *e)
         struct graph_call *c = TAKE(b->calls[i]);
         struct err mine = *e;
 
+        if (mine.code == ERR_NOTFOUND) /* a file of ours, not what was asked for */
+            mine.code = ERR_AUTH;
         if (c == NULL)
             continue;
         if (!graph_is_write(c) && e->code == ERR_UNPROVEN)

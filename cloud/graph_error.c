@@ -123,7 +123,7 @@ int graph_error(const struct graph *g, const struct graph_call *c, long status,
     } else if (status == 403) {
         ec = ERR_DENIED;
         why = forbidden(c, code, message, &step, buf, sizeof(buf));
-    } else if (status == 404) {
+    } else if (status == 404 && has(code, "NotFound")) { /* else a gateway, or a wrong root */
         ec = ERR_NOTFOUND;
         why = GRAPH_WHY_NOT_FOUND;
     } else if (status == 429 || status == 503) {

@@ -71,6 +71,8 @@ true_of "{\"match\":{\"service\":\"graph\",\"path\":\"transitiveMemberOf\",\"tim
 is "$(order GET requests | grep -c evil.example)" 0 "  no request went there"
 true_of "{\"match\":{\"service\":\"graph\",\"path\":\"transitiveMemberOf\",\"times\":0},\"do\":{\"status\":500}}" "$partial" "the guard's question is not answered: not touched"
 true_of "{\"match\":{\"service\":\"login\",\"times\":0},\"do\":{\"html\":true}}" "$done|$partial" "HTML at the login"
+true_of "{\"match\":{$U,\"times\":0},\"do\":{\"status\":404,\"code\":\"\"}}" "$partial" "404 to a search: no word about users"
+true_of "{\"match\":{$U,\"times\":0},\"do\":{\"status\":404,\"code\":\"Request_ResourceNotFound\"}}" "$partial" "404 with the code of a missing object, to a search"
 # many at once
 no_faults; order DELETE requests >/dev/null
 fault '{"match":{"service":"graph","path":"batch","times":1},"do":{"throttleParts":0.3,"partRetryAfter":"1"}}'

@@ -78,6 +78,17 @@ order PATCH app '{"roles":["User.Read.All","User.EnableDisableAccount.All","User
 run disable heidi
 is "$(field verdict) $rc" "done 0" "the three that are needed are enough"
 
+# --- the cloud is away ------------------------------------------------------------------------------------
+cloud_conf 's#^graph_url = .*#graph_url = https://localhost:1#'
+for u in u00001 u00002 u00003; do set_uac $u 512; done 2>/dev/null
+run disable u00001
+is "$(field verdict) $rc $(($(uac u00001) & 2))" "partial 11 2" "no Graph: AD is done all the same"
+like "$(field detail)" "(connect|AADSTS)" "  and the verdict says what is missing"
+cloud_conf "s#^secret_file = .*#secret_file = $work/none#"
+run disable u00002
+is "$(field verdict) $rc $(($(uac u00002) & 2))" "partial 11 2" "no secret: AD is done all the same"
+cloud_conf
+
 # --- AD is away -----------------------------------------------------------------------------------------
 patch heidi '{"accountEnabled":true}'
 lab kill dc1 "$LAB_DIR"
