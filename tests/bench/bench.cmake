@@ -1,5 +1,5 @@
 # Built where CORDON_BENCH is on; see tests/bench/run.
-foreach(name floor timed)
+foreach(name floor timed multi)
     add_executable(bench_${name} ${CMAKE_SOURCE_DIR}/tests/bench/${name}.c)
     target_compile_options(bench_${name} PRIVATE -O2 -Wall -Wextra)
     target_compile_definitions(bench_${name} PRIVATE _GNU_SOURCE)
@@ -7,3 +7,4 @@ foreach(name floor timed)
         OUTPUT_NAME ${name})
 endforeach()
 target_link_libraries(bench_floor PRIVATE PkgConfig::LDAP)
+target_link_libraries(bench_multi PRIVATE PkgConfig::CURL)
