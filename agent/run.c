@@ -159,7 +159,8 @@ static void case_free(struct casefile *cf)
 static void case_end(void *arg)
 {
     struct casefile *cf = arg;
-    bool pending = cloud_leg_busy(cf) | okta_leg_busy(cf) | mdi_leg_busy(cf);
+    bool cloud = cloud_leg_busy(cf), okta = okta_leg_busy(cf), mdi = mdi_leg_busy(cf);
+    bool pending = cloud || okta || mdi; /* each is hurried */
 
     cf->later = NULL;
     for (size_t i = 0; i < cf->leg_count; i++) {

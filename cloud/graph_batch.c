@@ -287,12 +287,12 @@ static void again(void *arg)
 /* A throttled or stumbling part: once more, after a while. False: no time or no tries are left. */
 static bool later(struct graph_call *c, uint64_t wait_ms)
 {
-    uint64_t own = WAIT_MS << (c->tries < 5 ? c->tries - 1 : 4);
+    uint64_t own = (uint64_t)WAIT_MS << (c->tries < 5 ? c->tries - 1 : 4);
 
     if (wait_ms < own)
         wait_ms = own;
-    wait_ms +=
-        wait_ms / 5 * ((uintptr_t)c >> 6 & 7) / 7; /* up to a fifth more, unlike the others */
+    wait_ms += wait_ms / 5 * (uint64_t)((uintptr_t)c >> 6 & 7) /
+               7; /* up to a fifth more, unlike the others */
     if (c->canceled || c->tries >= TRIES || loop_now(c->g->loop) + wait_ms >= c->deadline)
         return false;
     c->timer = loop_timer_start(c->g->loop, wait_ms, again, c);
