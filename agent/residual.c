@@ -26,11 +26,11 @@ static unsigned add(struct residual *list, unsigned n, int64_t until, const char
 }
 
 /* entra-graph.md 11.1. Of a token that is out, only the issuer's default lifetime is known. */
-static unsigned cloud_part(const struct casefile *cf, int64_t now_ms,
+static unsigned cloud_part(const struct casefile *cf, int64_t now_ms, bool disabled_in_ad,
                            struct residual ret[RESIDUAL_MAX], unsigned n)
 {
     const struct cloud_leg *l = cf->cloud;
-    bool acted = false;
+    bool acted = false, disabled = false;
 
     if (l == NULL || !l->has_user || cf->plan->action == ACT_ENABLE)
         return n;
@@ -40,7 +40,13 @@ static unsigned cloud_part(const struct casefile *cf, int64_t now_ms,
         acted = acted || ((x->kind == &cloud_disable || x->kind == &cloud_revoke) &&
                           (x->step.outcome == OUT_DONE || x->step.outcome == OUT_ALREADY ||
                            x->step.outcome == OUT_UNCONFIRMED));
+        disabled = disabled || (x->kind == &cloud_disable &&
+                                (x->step.outcome == OUT_DONE || x->step.outcome == OUT_ALREADY));
     }
+    if (disabled && !disabled_in_ad && l->user.synced == ENTRA_TRUE)
+        n = add(ret, n, 0,
+                "AD has not disabled it by this case: the next synchronisation may enable it in "
+                "Entra again");
     if (acted) {
         n = add(ret, n, now_ms + CAE_MS,
                 "Entra access tokens in services with continuous access evaluation (Exchange, "
@@ -72,7 +78,7 @@ unsigned residual_list(const struct casefile *cf, int64_t now_ms, struct residua
         expired = expired || (so && x->edits.pwd == AD_PWD_EXPIRE);
         changed = changed || so;
     }
-    n = cloud_part(cf, now_ms, ret, n);
+    n = cloud_part(cf, now_ms, disabled, ret, n);
     if (!changed || cf->plan->action == ACT_ENABLE) {
         if (cf->plan->action == ACT_ENABLE && changed && cf->options.undo &&
             cf->options.undo_expired)

@@ -41,6 +41,7 @@ run disable dave --on-prem
 is "$(field verdict) $(entra dave accountEnabled)" "done true" "--on-prem leaves Entra alone"
 run disable erin --cloud
 is "$(field verdict) $(entra erin accountEnabled) $(uac erin)" "done false 512" "--cloud leaves AD alone"
+like "$(field residual)" "synchronisation may enable it" "  and says what a synchronisation may do"
 run disable frank --dry-run
 is "$rc $(entra frank accountEnabled) $(uac frank)" "0 true 512" "a dry run touches neither"
 run disable heidi --audit
