@@ -91,6 +91,8 @@ struct winrm_facts {
     char tls_subject[256];     /* of its certificate; "" */
     int64_t tls_ends_ms;       /* 0 unknown */
     uint64_t logins, requests; /* contexts made, envelopes sent */
+    bool has_clock;            /* it sends a Date (RFC 9110 6.6.1) */
+    int64_t clock_ms;          /* its clock minus ours, +- 1 s and half a round trip */
 };
 void winrm_facts(const struct winrm *w, struct winrm_facts *ret);
 
