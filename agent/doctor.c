@@ -376,7 +376,8 @@ static void check_events(struct doctor *d)
         doctor_say(d, "events", "", HEALTH_WARNING, "events = samba or jsonl, and events_file",
                    "none: a change is proven by reading back, never by the DC's own log");
         doctor_done(d);
-    } else if (watch_open(d->loop, d->cfg, d->domain, on_watch, d, &d->watch, &e) < 0) {
+    } else if (watch_open(d->loop, d->cfg, d->domain, /* hold */ false, on_watch, d, &d->watch,
+                          &e) < 0) {
         doctor_say(d, "events", "", HEALTH_FAILED, "", "%s", e.msg);
         doctor_done(d);
     }
