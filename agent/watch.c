@@ -201,20 +201,26 @@ static void wake(struct watch *w)
     }
 }
 
-static int ask_host(struct watch *w, struct log *l, struct err *e)
+void watch_winrm_settings(const struct cfg_domain *d, const char *host, const char *ccache,
+                          struct winrm_settings *ret)
 {
-    const struct cfg_domain *d = w->domain;
-    struct winrm_settings s = {
-        .host = l->host,
+    *ret = (struct winrm_settings){
+        .host = host,
         .port = d->winrm_port,
         .tls = d->winrm == CFG_WINRM_HTTPS,
         .ca_file = d->ca_file,
         .auth = (enum winrm_auth)d->winrm_auth,
         .service = d->winrm_service,
-        .ccache = ad_ccache_name(w->ccache),
+        .ccache = ccache,
         .certificate = d->winrm_certificate,
         .connect_ms = d->connect_timeout_ms,
     };
+}
+
+static int ask_host(struct watch *w, struct log *l, struct err *e)
+{
+    const struct cfg_domain *d = w->domain;
+    struct winrm_settings s;
     struct evlog_winrm spec = {
         .winrm = &s,
         .dc = l->dc,
@@ -227,6 +233,7 @@ static int ask_host(struct watch *w, struct log *l, struct err *e)
         .hold = w->hold,
     };
 
+    watch_winrm_settings(d, l->host, ad_ccache_name(w->ccache), &s);
     return evlog_source_open_winrm(w->watcher, &spec, on_winrm, l, &l->source, e);
 }
 

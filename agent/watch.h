@@ -72,6 +72,10 @@ void watch_wait_cancel(struct watch_wait **wait); /* cb is not called any more *
  * and cb is not called. */
 bool watch_end_start(struct watch *w, void (*cb)(void *arg), void *arg);
 void watch_close(struct watch **w);
+/* How that host's WinRM is reached by the settings of its domain. Borrows all its strings. */
+struct winrm_settings;
+void watch_winrm_settings(const struct cfg_domain *d, const char *host, const char *ccache,
+                          struct winrm_settings *ret);
 bool watch_is_on(const struct watch *w);                  /* events is not none */
 bool watch_covers(const struct watch *w, const char *dc); /* that DC's log is open now */
 /* For doctor: the i-th log, false past the end. Strings borrowed from the watch. */
