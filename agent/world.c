@@ -95,6 +95,7 @@ static void on_dcs(void *arg, struct ad_dc *dc)
         log_debug("%s is %s%s%s", dc->host, ad_dc_state_word(dc->state),
                   dc->why.code != ERR_OK ? ": " : "", dc->why.code != ERR_OK ? dc->why.msg : "");
     watch_follow(w->watch, w->dcs);
+    cloud_follow(w->cloud, w->dcs);
     if (!w->policy_ready) {
         resolve_lists(w);
         /* Nobody is left to hope for: say why, rather than wait for a DC to come back. */
@@ -134,8 +135,7 @@ int world_open(struct loop *l, const struct world_opts *opts, struct world *w,
     /* A cloud that cannot be used holds nothing up in AD; each case says why its part is missing.
      */
     w->with_cloud = opts->with_cloud;
-    if (opts->with_cloud &&
-        cloud_open(l, opts->cfg, opts->domain->name, &w->cloud, &w->cloud_failed) < 0)
+    if (opts->with_cloud && cloud_open(l, opts->cfg, opts->domain, &w->cloud, &w->cloud_failed) < 0)
         log_error("%s", w->cloud_failed.msg);
     else if (w->cloud != NULL)
         cloud_warm_up(w->cloud);
