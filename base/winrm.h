@@ -66,6 +66,8 @@ struct winrm_ask { /* copied, but for what header and body look at: the envelope
                               connecting + operation_ms + 10 s */
     enum winrm_repeat repeat;
     bool anonymous; /* Identify without login: resource and action NULL */
+    void *owned; /* malloc'd: freed with the call, whether it calls back or is abandoned. Taken over
+                    only where _start succeeds. NULL: none */
 };
 
 /* One of three: `a` (no fault), `f` with e (the server's clear no, see soap_fault_err), or e alone:
