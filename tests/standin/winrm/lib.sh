@@ -8,7 +8,7 @@ winrm_bin=$here/tests/standin/winrm
 winrm_up() {
     local dc=$1 dir=$work/winrm.$1 tls=$LAB_DIR/$1/private/tls
     shift
-    mkdir -p "$dir"
+    mkdir -p "$dir"; rm -f "$dir/ready"
     lab exec "$LAB_DIR" /usr/bin/samba-tool domain exportkeytab "$dir/keytab" \
         --principal="HTTP/$dc.corp.example.com" -s "$LAB_DIR/$dc/etc/smb.conf" >/dev/null 2>"$dir/log" || { cat "$dir/log"; return 1; }
     lab exec "$LAB_DIR" -n "$dc" "$winrm_bin/serve" --dir "$dir" --host "$dc.corp.example.com" --addr "10.77.0.1${dc#dc}" \
