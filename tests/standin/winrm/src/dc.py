@@ -20,7 +20,7 @@ SETTINGS = {
     'event_delay_ms': 0, 'events_per_pull': 0, 'pull_fills': False, 'timed_out_ends': False, 'filter_forms': ['xml', 'text'],
     'duplicates': 0, 'forwarder': False, 'ahead_is_stale': True,
     # what the mirror writes
-    'audit': True, 'swap': False, 'dash': False, 'subject': None, 'computer': None, 'repeated': 'dash',
+    'audit': True, 'swap': False, 'dash': False, 'subject': None, 'computer': None, 'repeated': 'dash', 'without': [],
     # of every answer; the same words as a fault's `do`
     'manner': {},
 }
@@ -59,7 +59,7 @@ class DC:
     def set(self, changes):
         known(changes, SETTINGS, 'settings')
         for k, v in changes.items():
-            if SETTINGS[k] is not None and not isinstance(v, type(SETTINGS[k])):
+            if v is not None and SETTINGS[k] is not None and not isinstance(v, type(SETTINGS[k])):
                 raise Order(f'{k}: {type(SETTINGS[k]).__name__} wanted')
         if 'manner' in changes:
             known(changes['manner'], MANNERS, 'manner')
