@@ -27,6 +27,7 @@ SETTINGS = {
 MANNERS = {'tab', 'dashes', 'crlf', 'headerCase', 'wrongLength', 'noBoundary', 'spaces', 'charset', 'bom', 'prefixes',
            'segments', 'plain', 'corrupt', 'gap', 'relatesTo', 'replace', 'close', 'rawType', 'headers'}
 DO = MANNERS | {'status', 'fault', 'delay', 'delayAfter', 'hang', 'cut', 'after', 'logout', 'forget', 'token', 'events'}
+EVENTS_DO = {'swap', 'broken', 'repeat', 'end', 'noBookmark', 'oversize'}
 MATCH = {'op', 'nth', 'times', 'user', 'body', 'conn'}
 KEPT = 2000
 
@@ -98,6 +99,7 @@ class DC:
         match, do = fault.get('match', {}), fault.get('do', {})
         known(match, MATCH, 'match')
         known(do, DO, 'do')
+        known(do.get('events', {}), EVENTS_DO, 'events')
         if not do:
             raise Order('fault: nothing to do')
         self.faults.append({'match': match, 'do': do, 'seen': 0, 'used': 0})

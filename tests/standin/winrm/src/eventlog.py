@@ -201,7 +201,8 @@ class EventLog:
             count = min(int(count), s['max_batch'], s['events_per_pull'] or 1 << 30)
             sub.pulling = True
             try:
-                batch = self.wait(sub, wait_s, count, env.max_envelope())
+                oversize = (how.get('events') or {}).get('oversize')
+                batch = self.wait(sub, wait_s, count, 1 << 40 if oversize else env.max_envelope())
                 if sub.context not in self.open:        # closed while we waited
                     raise self.gone(sub.context)
                 return self.pulled(sub, batch, wait_s, how)

@@ -57,7 +57,8 @@ class Connection:
         self.about = {'conn': self.n, 'tls': self.tls, 'user': self.user}
         try:
             r = self.wire.read(s['idle_ms'] / 1000, 120, s['max_envelope_kb'] * 1024)
-            return self.serve(r)
+            self.about['headers'] = {n: v for n, v in r.headers if n != 'authorization'}
+            return self.serve(r) and (r.get('connection') or '').lower() != 'close'
         except Bad as e:
             with self.dc.lock:
                 self.dc.violation(e.why, status=e.status, **self.about)
