@@ -72,6 +72,7 @@ class Login:
         bindings = gss.ChannelBindings(application_data=binding) if binding else None
         self.ctx = gssapi.SecurityContext(creds=gssapi.Credentials(base=creds), usage='accept',
                                           channel_bindings=bindings)
+        self.ctx.__DEFER_STEP_ERRORS__ = False      # a refused login is known at once
         self.user = None
         self.bound = False
 

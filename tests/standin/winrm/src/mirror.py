@@ -67,6 +67,13 @@ class Mirror:
 
     # --- the file ---
 
+    def settle(self):
+        """Wait until what is in the file now has become events. Samba writes before it answers: so an
+        order comes after the changes that were answered before it was given."""
+        size, until = os.stat(self.path).st_size, time.monotonic() + 5
+        while self.at < size and time.monotonic() < until:
+            time.sleep(POLL_S / 2)
+
     def follow(self):
         with open(self.path, 'rb') as f:
             f.seek(self.at)
@@ -83,6 +90,7 @@ class Mirror:
                     except (ValueError, KeyError, TypeError, subprocess.SubprocessError) as e:
                         with self.dc.lock:
                             self.dc.violation(f'mirror: {type(e).__name__}: {e}: {line[:200]!r}')
+                self.at = f.tell()
 
     def line(self, text):
         if text.endswith(' +>'):                # cut at 4,095 bytes; the rest follows

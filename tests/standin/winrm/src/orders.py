@@ -9,8 +9,8 @@ from dc import Order, known
 
 
 class Orders:
-    def __init__(self, dc, **parts):
-        self.dc = dc
+    def __init__(self, dc, settle, **parts):
+        self.dc, self.settle = dc, settle
         self.parts = parts
         self.verbs = {'get': self.get, 'set': dc.set, 'fault': self.fault, 'clear': self.clear, 'reset': self.reset,
                       'drop': self.drop, 'logout': self.logout, 'wait': self.wait}
@@ -22,6 +22,7 @@ class Orders:
             raise Order('an order is an object with one member')
         verb, what = next(iter(order.items()))
         known([verb], self.verbs, 'order')
+        self.settle()
         with self.dc.lock:
             answer = self.verbs[verb](what)
             self.dc.lock.notify_all()

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 import time
+import traceback
 
 import login
 import seal
@@ -45,6 +46,9 @@ class Connection:
                 pass
         except (Gone, OSError):
             pass
+        except Exception:
+            with self.dc.lock:
+                self.dc.violation('the stand-in is broken: ' + traceback.format_exc())
         finally:
             with self.dc.lock:
                 self.dc.conns.pop(self.n, None)

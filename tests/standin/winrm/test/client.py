@@ -36,14 +36,16 @@ class Client:
 
     def post(self, body, *headers, raw=None):
         """Status, headers (list of pairs, names in lower case), body. raw: sent as it is."""
-        head = ''.join(f'{h}\r\n' for h in (f'POST /wsman HTTP/1.1', f'Host: {self.host}:{self.port}', *headers,
+        head = ''.join(f'{h}\r\n' for h in ('POST /wsman HTTP/1.1', f'Host: {self.host}:{self.port}', *headers,
                                             f'Content-Length: {len(body)}'))
         self.sock.sendall(raw if raw is not None else head.encode() + b'\r\n' + body)
         status = self.file.readline()
         if not status:
             raise ConnectionError('closed without an answer')
         lines = []
-        while (line := self.file.readline().rstrip(b'\r\n')):
+        while (line := self.file.readline()) != b'\r\n':
+            if not line.endswith(b'\r\n'):
+                raise ConnectionError('cut amid the headers')
             n, _, v = line.decode().partition(':')
             lines.append((n.lower(), v.strip()))
         length = int(dict(lines).get('content-length', 0))
