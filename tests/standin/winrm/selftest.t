@@ -101,8 +101,8 @@ n=$(grep -cE '^(not )?ok ' "$work/tap" | awk -v n="$n" '{print n + $1}')
 if [ "$rc" = 0 ]; then ok "the behaviours were all tried"; else not_ok "the behaviours were all tried" "$(tail -n 8 "$work/err")"; fi
 
 # --- an RC4 ticket: the stand-in takes it; to refuse it is the client's business ---
-sed 's/^\[libdefaults\]/&\n    default_tgs_enctypes = rc4-hmac/' "$LAB_DIR/etc/krb5.conf" >"$work/rc4.conf"
-lab exec "$LAB_DIR" kinit -k -t "$LAB_DIR/helpdesk1.keytab" -c "$work/rc4.cc" helpdesk1 >/dev/null 2>&1
+sed 's/^\[libdefaults\]/&\n    default_tkt_enctypes = rc4-hmac\n    default_tgs_enctypes = rc4-hmac\n    permitted_enctypes = rc4-hmac aes256-cts/' "$LAB_DIR/etc/krb5.conf" >"$work/rc4.conf"
+lab exec "$LAB_DIR" env "KRB5_CONFIG=$work/rc4.conf" kinit -k -t "$LAB_DIR/helpdesk1.keytab" -c "$work/rc4.cc" helpdesk1 >/dev/null 2>&1
 rc4=$(lab exec "$LAB_DIR" env "KRB5_CONFIG=$work/rc4.conf" "KRB5CCNAME=FILE:$work/rc4.cc" "PYTHONPATH=$winrm_bin/test" /usr/bin/python3 -B -c '
 import sys
 from client import Client

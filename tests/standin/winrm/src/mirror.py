@@ -27,16 +27,40 @@ def sid_text(raw):
     return 'S-%d-%d%s' % (raw[0], int.from_bytes(raw[2:8], 'big'), ''.join(f'-{x}' for x in struct.unpack(f'<{n}I', raw[8:8 + 4 * n])))
 
 
+class File:
+    """A log that is followed: whole lines, from now on."""
+
+    def __init__(self, path):
+        self.path, self.left, self.cut = path, b'', ''
+        self.file = open(path, 'rb')            # noqa: SIM115: as long as we live
+        self.at = self.file.seek(0, os.SEEK_END)
+
+    def lines(self):
+        """What has come; '' stands for a piece of a line that was cut at 4,095 bytes."""
+        *lines, self.left = (self.left + self.file.read(1 << 20)).split(b'\n')
+        for line in lines:
+            text = line.decode(errors='replace')
+            if text.endswith(' +>'):            # the rest follows, after two blanks
+                self.cut += text[:-3].removeprefix('  ') if self.cut else text[:-3]
+                continue
+            if self.cut and not text.startswith('  {'):
+                text, self.cut = self.cut + text.removeprefix('  '), ''
+            yield text
+
+
 class Mirror:
-    def __init__(self, dc, log, path, url):
-        self.dc, self.log, self.path, self.url = dc, log, path, url
+    """others: the logs of other DCs, of which only is learnt how accounts stand."""
+
+    def __init__(self, dc, log, path, others, url):
+        self.dc, self.log, self.url = dc, log, url
         self.people, self.names = {}, {}        # by DN in lower case; by SID
         self.pending = {}                       # transaction: what it did
-        self.cut = ''
-        with open(path, 'rb') as f:
-            self.at = f.seek(0, os.SEEK_END)
+        self.lock = threading.Lock()            # of the three above
+        files = [File(p) for p in (path, *others)]
+        self.files = files
         self.load()
-        threading.Thread(target=self.follow, daemon=True).start()
+        for f in files:
+            threading.Thread(target=self.follow, args=(f, f is files[0]), daemon=True).start()
 
     # --- people ---
 
@@ -68,36 +92,25 @@ class Mirror:
     # --- the file ---
 
     def settle(self):
-        """Wait until what is in the file now has become events. Samba writes before it answers: so an
+        """Wait until what is in the files now has become events. Samba writes before it answers: so an
         order comes after the changes that were answered before it was given."""
-        size, until = os.stat(self.path).st_size, time.monotonic() + 5
-        while self.at < size and time.monotonic() < until:
+        sizes, until = [os.stat(f.path).st_size for f in self.files], time.monotonic() + 5
+        while any(f.at < size for f, size in zip(self.files, sizes)) and time.monotonic() < until:
             time.sleep(POLL_S / 2)
 
-    def follow(self):
-        with open(self.path, 'rb') as f:
-            f.seek(self.at)
-            left = b''
-            while True:
-                got = f.read(1 << 20)
-                if not got:
-                    time.sleep(POLL_S)
-                    continue
-                *lines, left = (left + got).split(b'\n')
-                for line in lines:
-                    try:
-                        self.line(line.decode())
-                    except (ValueError, KeyError, TypeError, subprocess.SubprocessError) as e:
-                        with self.dc.lock:
-                            self.dc.violation(f'mirror: {type(e).__name__}: {e}: {line[:200]!r}')
-                self.at = f.tell()
+    def follow(self, f, own):
+        while True:
+            for text in f.lines():
+                try:
+                    with self.lock:
+                        self.line(text, own)
+                except (ValueError, KeyError, TypeError, subprocess.SubprocessError) as e:
+                    with self.dc.lock:
+                        self.dc.violation(f'mirror: {type(e).__name__}: {e}: {text[:200]!r}')
+            f.at = f.file.tell()
+            time.sleep(POLL_S)
 
-    def line(self, text):
-        if text.endswith(' +>'):                # cut at 4,095 bytes; the rest follows
-            self.cut += text[:-3].removeprefix('  ') if self.cut else text[:-3]
-            return
-        if self.cut and not text.startswith('  {'):
-            text, self.cut = self.cut + text.removeprefix('  '), ''
+    def line(self, text, own):
         if not any(w in text for w in ('"dsdbChange"', '"passwordChange"', '"dsdbTransaction"')):
             return
         line = json.loads(text)
@@ -106,16 +119,16 @@ class Mirror:
         if kind == 'dsdbTransaction':
             did = self.pending.pop(body.get('transactionId'), [])
             if body['action'] == 'commit' and body.get('statusCode', 0) == 0 and did:
-                self.committed(did)
+                self.committed(did, own)
         elif body['statusCode'] == 0:
             when = datetime.datetime.strptime(line['timestamp'], '%Y-%m-%dT%H:%M:%S.%f%z').timestamp()
             self.pending.setdefault(body['transactionId'], []).append((kind, when, body))
             if not body['transactionId'].strip('0-'):
-                self.committed(self.pending.pop(body['transactionId']))
+                self.committed(self.pending.pop(body['transactionId']), own)
 
     # --- events ---
 
-    def committed(self, did):
+    def committed(self, did, own):
         s, made = self.dc.settings, []
         activity = events.activity()
         for kind, when, body in did:
@@ -137,7 +150,7 @@ class Mirror:
         made = [m for m in made if m['id'] not in s['without']]
         if s['swap']:
             made.reverse()
-        if s['audit'] and made:
+        if own and s['audit'] and made:
             with self.dc.lock:
                 self.log.add(made)
 
