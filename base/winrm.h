@@ -50,6 +50,7 @@ void winrm_freep(struct winrm **w);
 /* For the contexts to come: a renewed ticket cache. */
 int winrm_set_ccache(struct winrm *w, const char *ccache, struct err *e);
 const char *winrm_host(const struct winrm *w);
+struct loop *winrm_loop(const struct winrm *w);
 const char *winrm_url(const struct winrm *w); /* "https://dc1...:5986/wsman" */
 
 enum winrm_repeat { WINRM_ONCE, WINRM_SAFELY };

@@ -27,7 +27,8 @@ struct winrm_ran { /* borrowed during the callback */
 typedef void (*winrm_ran_cb)(void *arg, const struct winrm_ran *r, const struct err *e);
 int winrm_run_start(struct winrm *w, const char *script, uint64_t all_ms, winrm_ran_cb cb,
                     void *arg, struct winrm_run **ret_run, struct err *e);
-/* Its callback is never made; the shell is deleted in the background as long as w lives. */
+/* Ends it at once: its callback is never made. A command may still run on; its shell is left to its
+ * idle time. NULL is fine. */
 void winrm_run_abandon(struct winrm_run *r);
 
 /* Can a shell be made at all (rights, quota)? Creates one and deletes it. For doctor. */
