@@ -140,11 +140,11 @@ function Get-Attribute {
     if (@($Object.PropertyNames) -contains $Name) { $Object.$Name }
 }
 
-# The account, as DOMAIN\name, name, or name$ for a gMSA, looked up in the directory.
+# The account, as DOMAIN\name, name, or name$ for a gMSA (or a group), looked up in the directory.
 function Get-CordonAccount {
     param([string]$Account, [string]$Server)
     $name = $Account -replace '^.*\\', ''
-    if ($name -notmatch '^[\w.$-]+$') { throw "'$Account' is no account name" }
+    if ($name -notmatch '^[\w .$-]+$') { throw "'$Account' is no account name" }
     $filter = "(&(objectSid=*)(sAMAccountName=$name))"
     $found = @(Get-ADObject -Server $Server -LDAPFilter $filter -Properties @('objectSid', 'sAMAccountName'))
     if ($found.Count -ne 1) {

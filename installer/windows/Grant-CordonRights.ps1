@@ -12,7 +12,8 @@
     with the ActiveDirectory module, as somebody who may change the OU's permissions and that group. It
     can be run again at any time. The account needs a new ticket afterwards.
 .PARAMETER Account
-    svc-cordon; for a gMSA with its $.
+    svc-cordon; a gMSA with its $; or a group, such as that of the help desk, whose people run cordon
+    with their own tickets.
 .PARAMETER OU
     One or more distinguished names.
 .PARAMETER Unlock

@@ -51,7 +51,8 @@ done
 ok $? "each of the $count is seen"
 
 # Each script that asks, asking something else.
-for s in $(grep -l 'PSCmdlet.ShouldProcess(' "${scripts[@]}"); do
+for s in "${scripts[@]}"; do
+    grep -qF 'PSCmdlet.ShouldProcess(' "$s" || continue
     sed 's/PSCmdlet\.ShouldProcess(/PSCmdlet.ShouldContinue(/' "$s" >"$dir/unasked.ps1"
     rules "$dir/unasked.ps1" "${scripts[0]%/*}"/*Common.ps1
     [ "$(grep -c 'not behind ShouldProcess' "$dir/out")" -ge "$(grep -c 'PSCmdlet.ShouldProcess(' "$s")" ]
@@ -64,6 +65,20 @@ guids <installer/windows/Grant-CordonRights.ps1 >"$dir/ours"
 sed -n '/^set /,$p' installer/ad-delegate.sh | guids >"$dir/theirs"
 diff "$dir/ours" "$dir/theirs" >"$dir/out" && [ "$(wc -l <"$dir/ours")" = 6 ]
 ok $? "Grant-CordonRights.ps1 and ad-delegate.sh name the same attributes and rights"
+
+# What the documents and the scripts themselves tell people to type.
+: >"$dir/out"
+mentions=0
+while IFS= read -r line; do
+    script=$(grep -oE '^[A-Za-z]+-Cordon[A-Za-z]*\.ps1' <<<"$line")
+    mentions=$((mentions + 1))
+    [ -e "installer/windows/$script" ] || { echo "no $script" >>"$dir/out"; continue; }
+    while read -r p; do
+        grep -qE "^ +(\[.*\])*\\\$${p#-}\b" "installer/windows/$script" || echo "$script has no $p" >>"$dir/out"
+    done < <(sed 's/([^)]*)//g' <<<"$line" | grep -oE ' -[A-Z][A-Za-z]+' | grep -vxE ' -(WhatIf|Confirm|Verbose|Check)')
+done < <(cat docs/windows-setup.md installer/README.md "${scripts[@]}" | grep -oE "[A-Za-z]+-Cordon[A-Za-z]*\.ps1[^\`\"|]*")
+[ "$mentions" -ge 30 ] && [ ! -s "$dir/out" ]
+ok $? "the scripts and parameters that are named ($mentions times) are there"
 
 # What each rule is for. "good" must pass, every "bad" be found for its reason.
 try() { # good|bad NAME [WORDS]: the script on standard input
