@@ -119,7 +119,7 @@ $header = 'Machine Name,Policy Target,Subcategory,Subcategory GUID,Inclusion Set
 
 function Get-Line {
     param([string]$Subcategory, [string]$Guid, [int]$Value)
-    return ",System,$($Subcategory -replace '[^\w /-]', ''),$Guid,$($words[$Value]),,$Value"
+    return ",System,$($Subcategory -replace '[^A-Za-z0-9 /-]', ''),$Guid,$($words[$Value]),,$Value"
 }
 
 # What stands in the file for our subcategory, 0 to 3.

@@ -75,7 +75,7 @@ while IFS= read -r line; do
     [ -e "installer/windows/$script" ] || { echo "no $script" >>"$dir/out"; continue; }
     while read -r p; do
         grep -qE "^ +(\[.*\])*\\\$${p#-}\b" "installer/windows/$script" || echo "$script has no $p" >>"$dir/out"
-    done < <(sed 's/([^)]*)//g' <<<"$line" | grep -oE ' -[A-Z][A-Za-z]+' | grep -vxE ' -(WhatIf|Confirm|Verbose|Check)')
+    done < <(grep -oE ' -[A-Z][A-Za-z]+' <<<"${line//(*)/}" | grep -vxE ' -(WhatIf|Confirm|Verbose|Check)')
 done < <(cat docs/windows-setup.md installer/README.md "${scripts[@]}" | grep -oE "[A-Za-z]+-Cordon[A-Za-z]*\.ps1[^\`\"|]*")
 [ "$mentions" -ge 30 ] && [ ! -s "$dir/out" ]
 ok $? "the scripts and parameters that are named ($mentions times) are there"
