@@ -113,11 +113,13 @@ static void on_there(void *arg, const struct winrm_identity *i, const struct soa
                            "through to TCP %u (docs/windows-setup.md)",
                            h->name, port);
         else
-            (void)snprintf(mend, sizeof(mend),
-                           "on %s: winrm quickconfig -quiet; look at the policy \"Allow remote "
-                           "server management through WinRM\" (IPv4 filter); let this host through "
-                           "to TCP %u (docs/windows-setup.md)",
-                           h->name, port);
+            (void)snprintf(
+                mend, sizeof(mend),
+                "on %s: Enable-CordonWinRM.ps1 -ManagementHost THIS-HOST (installer/windows), or "
+                "winrm quickconfig; look at the policy \"Allow remote "
+                "server management through WinRM\" (IPv4 filter); let this host through "
+                "to TCP %u (docs/windows-setup.md)",
+                h->name, port);
         doctor_say(h->d, "winrm", h->name, HEALTH_FAILED, mend, "%s", e->msg);
         finish(h);
         return;
