@@ -220,7 +220,9 @@ static int gss_fail(struct gss *g, OM_uint32 major, OM_uint32 minor, const char 
 
     g->broken = true;
     g->done = false;
-    if (minor != 0)
+    if (!GSS_ERROR(major) && (major & GSS_S_CONTINUE_NEEDED) == 0 && major != GSS_S_COMPLETE)
+        text_add(&t, "repeated, or out of sequence");
+    else if (minor != 0)
         add_status(&t, minor, GSS_C_MECH_CODE, oid_of(g));
     else
         add_status(&t, major, GSS_C_GSS_CODE, GSS_C_NO_OID);
@@ -364,7 +366,7 @@ static int check_context(struct gss *g, OM_uint32 flags, struct err *e)
     }
     if (check_enctype(g, e) < 0)
         return -1;
-    g->bound = g->binding != NULL && (flags & GSS_C_CHANNEL_BOUND_FLAG) != 0;
+    g->bound = g->binding != NULL;
     g->done = true;
     return 0;
 }

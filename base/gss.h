@@ -56,7 +56,9 @@ int gss_unseal_message(struct gss *g, const void *token, size_t token_len, const
 bool gss_is_done(const struct gss *g);
 /* Seconds until the context ends; 0: it has. */
 uint32_t gss_left_s(const struct gss *g);
-bool gss_is_bound(const struct gss *g);       /* the peer confirmed the channel binding */
+/* Our proof held the channel binding, and the peer accepted it. Whether it looked at the binding it
+ * does not say: a wrong one is refused, none may be taken. */
+bool gss_is_bound(const struct gss *g);
 const char *gss_enctype(const struct gss *g); /* "aes256-cts-hmac-sha1-96"; "" unknown */
 
 #endif

@@ -1,0 +1,88 @@
+/* base/winrm_inside.h -- inside base/ only: what the files of winrm share.
+ *
+ *   winrm.c        calls, their line, requests and answers
+ *   winrm_login.c  from nothing to an authenticated connection
+ *   winrm_auth.c   headers of HTTP's login, and the words for what a status means. Pure
+ */
+#ifndef CORDON_BASE_WINRM_INSIDE_H
+#define CORDON_BASE_WINRM_INSIDE_H
+
+#include "base/gss.h"
+#include "base/http.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "base/winrm.h"
+
+enum { WINRM_OFFERED = 128, WINRM_COOKIE = 512, WINRM_TOKEN_MAX = 64 * 1024 };
+
+enum winrm_line {
+    WINRM_DOWN,
+    WINRM_LOGIN, /* for the call in front, by login_ends */
+    WINRM_UP,    /* the connection is authenticated: gss holds its context */
+};
+
+struct winrm {
+    struct loop *loop; /* borrowed */
+    struct http *http;
+    enum winrm_auth auth;
+    bool tls;
+    unsigned port;
+    uint64_t connect_ms;
+    char *host, *url, *service, *ccache;
+
+    enum winrm_line line;
+    struct gss *gss;
+    bool renewed;             /* the ticket cache was exchanged: a new context before all else */
+    struct http_call *asking; /* the one HTTP request in flight */
+    struct loop_timer *login_timer;
+    uint64_t login_ends; /* monotonic milliseconds */
+    unsigned legs;
+    bool accepted;             /* it said 2xx before our context was done */
+    char cookie[WINRM_COOKIE]; /* "MS-WSMAN=..."; "" */
+    struct http_peer peer;     /* of the last TLS connection */
+
+    struct winrm_call *calls, **last; /* in line; the first may be `active` */
+    struct winrm_call *active;
+    struct loop_timer *kick;
+    struct winrm_facts facts;
+    unsigned busy; /* below a callback of a caller: memory of `w` must stay */
+    bool freed;
+};
+
+/* Ends connection, context and what is under way on them. Makes no callback. */
+void winrm_drop(struct winrm *w);
+/* Begins a login for the call in front. Then, now or later: winrm_logged_in. */
+void winrm_login(struct winrm *w);
+/* winrm.c. e NULL: the line is up. May free `w`. */
+void winrm_logged_in(struct winrm *w, const struct err *e);
+
+/* --- headers --------------------------------------------------------------------------------- */
+
+const char *winrm_scheme(enum winrm_auth a); /* "Negotiate", "Kerberos" */
+
+struct winrm_challenge {
+    char offered[WINRM_OFFERED]; /* schemes as named, "Negotiate, Kerberos"; shown text */
+    bool named;                  /* ours is among them */
+    bool has_token;
+    struct text token; /* decoded; the caller's: text_done */
+};
+void winrm_challenge_init(struct winrm_challenge *c);
+/* One WWW-Authenticate value, of several. ERR_INVALID: our scheme's token is no base64. */
+int winrm_challenge_add(struct winrm_challenge *c, const char *value, const char *scheme,
+                        struct err *e);
+/* "Negotiate <base64>" */
+int winrm_authorization(const char *scheme, const void *token, size_t len,
+                        struct secret **ret_value, struct err *e);
+/* "MS-WSMAN=..." out of a Set-Cookie value; false: another cookie, or one that cannot be sent. */
+bool winrm_cookie(const char *set_cookie, char buf[WINRM_COOKIE]);
+/* Of 'multipart/encrypted; ...' and the like. */
+bool winrm_is_type(const char *content_type, const char *type);
+
+/* --- words ----------------------------------------------------------------------------------- */
+
+/* What a status means that carries no SOAP. Always -1. */
+int winrm_status_err(const struct winrm *w, long status, struct err *e);
+/* The login was refused. */
+int winrm_refused_err(const struct winrm *w, bool with_token, struct err *e);
+
+#endif
