@@ -199,7 +199,7 @@ static void add_status(struct text *t, OM_uint32 code, int type, gss_OID mech)
             return;
         if (t->len > 0)
             text_add(t, ": ");
-        text_addn(t, s.value, s.length);
+        text_addn(t, s.value, strnlen(s.value, s.length)); /* SPNEGO counts its NUL */
         (void)gss_release_buffer(&minor, &s);
     } while (more != 0);
 }

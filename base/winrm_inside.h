@@ -1,8 +1,9 @@
 /* base/winrm_inside.h -- inside base/ only: what the files of winrm share.
  *
- *   winrm.c        calls, their line, requests and answers
- *   winrm_login.c  from nothing to an authenticated connection
- *   winrm_auth.c   headers of HTTP's login, and the words for what a status means. Pure
+ *   winrm.c          calls and their line
+ *   winrm_login.c    from nothing to an authenticated connection
+ *   winrm_request.c  one request, and what became of it
+ *   winrm_auth.c     headers of HTTP's login, and the words for what a status means. Pure
  */
 #ifndef CORDON_BASE_WINRM_INSIDE_H
 #define CORDON_BASE_WINRM_INSIDE_H
@@ -13,7 +14,12 @@
 #include "base/text.h"
 #include "base/winrm.h"
 
-enum { WINRM_OFFERED = 128, WINRM_COOKIE = 512, WINRM_TOKEN_MAX = 64 * 1024 };
+enum {
+    WINRM_OFFERED = 128,
+    WINRM_COOKIE = 512,
+    WINRM_TOKEN_MAX = 64 * 1024,
+    WINRM_SLACK_MS = 10000,
+};
 
 enum winrm_line {
     WINRM_DOWN,
@@ -49,12 +55,39 @@ struct winrm {
     bool freed;
 };
 
+struct winrm_call {
+    struct winrm *w;
+    struct winrm_call *next;
+    winrm_cb cb;
+    void *arg;
+    struct text envelope;
+    char id[SOAP_ID]; /* "" in an Identify */
+    enum winrm_repeat repeat;
+    bool anonymous;
+    bool again;     /* it is in its second try */
+    bool unproven;  /* the first may have been served */
+    bool requested; /* in http's hands, or was */
+    uint64_t all_ms;
+    struct loop_timer *timer; /* its deadline */
+};
+
 /* Ends connection, context and what is under way on them. Makes no callback. */
 void winrm_drop(struct winrm *w);
 /* Begins a login for the call in front. Then, now or later: winrm_logged_in. */
 void winrm_login(struct winrm *w);
 /* winrm.c. e NULL: the line is up. May free `w`. */
 void winrm_logged_in(struct winrm *w, const struct err *e);
+
+/* The call in front, whose turn it is. An error: nothing was sent, and the line is down. */
+int winrm_send(struct winrm_call *c, struct err *e);
+/* The end with an error that is put as winrm_cb promises it. `served`: it may have been. May free
+ * `w`. */
+void winrm_fail(struct winrm_call *c, bool served, struct err *e);
+/* The one way out. May free `w`, if the callback does. */
+void winrm_finish(struct winrm_call *c, const struct soap_answer *a, const struct soap_fault *f,
+                  const struct err *e);
+/* The first in line has its turn, soon. */
+void winrm_kick(struct winrm *w);
 
 /* --- headers --------------------------------------------------------------------------------- */
 
