@@ -53,7 +53,8 @@ struct effect {
     enum effect_state state;
     struct step step;
     struct ad_edits edits;
-    struct ad_op *op; /* the one request in flight, or NULL */
+    struct watch_wait *wait; /* for its DC's log */
+    struct ad_op *op;        /* the one request in flight, or NULL */
     struct loop_timer *timer;
     struct ad_account *account; /* as read at this DC, until the change is sent */
     uint32_t before_uac, after_uac;

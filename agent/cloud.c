@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/sync_winrm.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -47,14 +48,20 @@ int cloud_token(struct cloud *c, const char *scope, struct token_source **ret_to
     return token_new(c->loop, c->http, &s, ret_token, e);
 }
 
-static int open_entra(struct cloud *c, const char *domain, struct err *e)
+static int open_entra(struct cloud *c, const struct cfg_domain *domain, struct err *e)
 {
     const struct cfg_entra *entra = &c->cfg->entra;
     struct sync_settings s = {.kind = entra->sync == CFG_SYNC_CLOUD     ? SYNC_KIND_CLOUD
                                       : entra->sync == CFG_SYNC_CONNECT ? SYNC_KIND_CONNECT
                                                                         : SYNC_KIND_NONE,
-                              .domain = domain,
+                              .domain = domain->name,
                               .sync_server = entra->sync_server};
+
+    if (s.kind == SYNC_KIND_CONNECT) {
+        if (sync_winrm_new(c->loop, domain, &c->sync_winrm, e) < 0)
+            return -1;
+        s.runner = sync_winrm_runner(c->sync_winrm);
+    }
     if (cloud_token(c, entra->graph_url, &c->token, e) < 0 ||
         graph_new(c->loop, c->http, c->token, entra->graph_url, &c->graph, e) < 0)
         return err_wrap(e, "[entra]");
@@ -79,8 +86,8 @@ static int open_okta(struct cloud *c, struct err *e)
     return 0;
 }
 
-int cloud_open(struct loop *l, const struct cfg *cfg, const char *domain, struct cloud **ret_cloud,
-               struct err *e)
+int cloud_open(struct loop *l, const struct cfg *cfg, const struct cfg_domain *domain,
+               struct cloud **ret_cloud, struct err *e)
 {
     CLEANUP(secret_freep) struct secret *login = NULL;
     struct cloud *c = calloc(1, sizeof(*c));
@@ -123,11 +130,20 @@ void cloud_warm_up(struct cloud *c)
         log_debug("cloud: %s", e.msg);
 }
 
+void cloud_follow(struct cloud *c, struct ad_dcs *dcs)
+{
+    const struct ad_cred *cred = dcs != NULL ? ad_dcs_cred(dcs) : NULL;
+
+    if (c != NULL && cred != NULL && cred->principal[0] != '\0')
+        sync_winrm_login(c->sync_winrm, cred->cache);
+}
+
 void cloud_close(struct cloud *c)
 {
     if (c == NULL)
         return;
     sync_free(c->sync);
+    sync_winrm_free(c->sync_winrm);
     okta_free(c->okta);
     graph_free(c->graph);
     token_free(c->token);

@@ -12,6 +12,7 @@
 #include "cloud/sync.h"
 #include "cloud/token.h"
 #include "config/config.h"
+#include "ldap/dcs.h"
 
 struct cloud {
     struct loop *loop;
@@ -23,13 +24,18 @@ struct cloud {
     struct err down_why;
     struct token_source *logs_token; /* for Log Analytics; NULL until asked for */
     struct sync *sync;
+    struct sync_winrm *sync_winrm; /* NULL, but with sync = connect */
     struct token_source *okta_token;
     struct okta *okta; /* NULL: no [okta] */
 };
 
-/* domain: whose users the sync job is for. ERR_CONFIG: a key or a secret that cannot be used. */
-int cloud_open(struct loop *l, const struct cfg *cfg, const char *domain, struct cloud **ret_cloud,
-               struct err *e);
+/* domain: whose users the sync job is for; borrowed. ERR_CONFIG: a key or a secret that cannot be
+ * used. */
+int cloud_open(struct loop *l, const struct cfg *cfg, const struct cfg_domain *domain,
+               struct cloud **ret_cloud, struct err *e);
+/* The ticket that the sync server is logged in to with: whenever the set of DCs changed. NULLs are
+ * fine. */
+void cloud_follow(struct cloud *c, struct ad_dcs *dcs);
 /* Begins to ask for a token while the DCs are being opened. */
 void cloud_warm_up(struct cloud *c);
 void cloud_close(struct cloud *c);

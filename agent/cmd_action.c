@@ -614,6 +614,7 @@ static int carry_out(struct args *a, const char *resume_id)
     o.only_dc = a->dc;
     o.with_ledger = !a->dry_run;
     o.with_watch = !a->dry_run;
+    o.one_account = total(&d) == 1;
     if (a->hold && a->options.hold_ms == 0)
         a->options.hold_ms = cfg->hold_watch_ms;
     o.with_cloud = (cfg->entra.on && (a->cloud || !a->on_prem)) ||

@@ -170,7 +170,7 @@ static int ask(struct risky *r)
     }
     rc = loop_new(&r->loop, &e);
     if (rc == 0)
-        rc = cloud_open(r->loop, cfg, cfg->domains[0].name, &r->cloud, &e);
+        rc = cloud_open(r->loop, cfg, &cfg->domains[0], &r->cloud, &e);
     if (rc == 0)
         rc = r->user != NULL ? entra_find_start(r->cloud->graph, r->user, cfg->domains[0].name,
                                                 on_user, r, NULL, &e)

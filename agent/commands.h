@@ -27,6 +27,7 @@ int cmd_config(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_query(int argc, char **argv);
 int cmd_risky(int argc, char **argv);
+int cmd_winrm(int argc, char **argv);
 
 /* Take up an unfinished case where it was (cmd_action.c). */
 int cmd_resume(const char *prefix, bool json, bool as_agent);

@@ -373,10 +373,14 @@ static void check_events(struct doctor *d)
     struct err e;
 
     if (d->domain->events == CFG_EVENTS_NONE) {
-        doctor_say(d, "events", "", HEALTH_WARNING, "events = samba or jsonl, and events_file",
+        doctor_say(d, "events", "", HEALTH_WARNING,
+                   "events = winrm (Windows), or samba or jsonl with events_file",
                    "none: a change is proven by reading back, never by the DC's own log");
         doctor_done(d);
-    } else if (watch_open(d->loop, d->cfg, d->domain, on_watch, d, &d->watch, &e) < 0) {
+    } else if (d->domain->events == CFG_EVENTS_WINRM) {
+        doctor_check_winrm(d);
+    } else if (watch_open(d->loop, d->cfg, d->domain, /* hold */ false, on_watch, d, &d->watch,
+                          &e) < 0) {
         doctor_say(d, "events", "", HEALTH_FAILED, "", "%s", e.msg);
         doctor_done(d);
     }
@@ -476,6 +480,7 @@ static int examine(struct doctor *d)
                      d->counts[HEALTH_FAILED], d->counts[HEALTH_SKIPPED]);
     loop_timer_stop(&d->later);
     policy_free(d->policy);
+    doctor_winrm_free(d->winrm);
     watch_close(&d->watch);
     ad_dcs_close(&d->dcs);
 out:

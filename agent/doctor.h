@@ -30,6 +30,7 @@ struct doctor {
     char who[AD_PRINCIPAL];
     struct policy *policy;
     struct watch *watch;
+    struct doctor_winrm *winrm;
     struct cloud *cloud; /* while it is looked at */
 };
 
@@ -45,6 +46,10 @@ void doctor_done(struct doctor *d);
 void doctor_check_dns(struct doctor *d);
 void doctor_check_dcs(struct doctor *d);
 struct ad_dc *doctor_ready_dc(struct doctor *d); /* NULL: none */
+
+/* doctor_winrm.c: events = winrm, each DC's log, or the collector's */
+void doctor_check_winrm(struct doctor *d);
+void doctor_winrm_free(struct doctor_winrm *w); /* when nothing of it is on the stack */
 
 /* doctor_cloud.c */
 void doctor_check_cloud(struct doctor *d);

@@ -63,11 +63,12 @@ void doctor_check_cloud(struct doctor *d)
         doctor_done(d);
         return;
     }
-    if (cloud_open(d->loop, d->cfg, d->domain->name, &d->cloud, &e) < 0) {
+    if (cloud_open(d->loop, d->cfg, d->domain, &d->cloud, &e) < 0) {
         doctor_say(d, "cloud", "", HEALTH_FAILED, "cordon config check", "%s", e.msg);
         doctor_done(d);
         return;
     }
+    cloud_follow(d->cloud, d->dcs);
     if (token_get(d->cloud->token, on_token, d, NULL, &e) < 0)
         on_token(d, NULL, &e);
 }

@@ -47,6 +47,7 @@ static const struct sm_state states[] = {
 };
 
 static void begin(void *arg);
+static void on_watched(void *arg);
 static void on_read(void *arg, struct ad_account *a, const struct err *e);
 static void consider(struct effect *x);
 static void state_intent(struct effect *x);
@@ -138,6 +139,7 @@ void effect_free(struct effect *x)
     if (x == NULL)
         return;
     loop_timer_stop(&x->timer);
+    watch_wait_cancel(&x->wait);
     watch_expect_cancel(&x->expect);
     ad_account_free(x->account);
     step_done(&x->step);
@@ -177,6 +179,8 @@ static void begin(void *arg)
         after(x, 100, begin);
         return;
     }
+    if (watch_wait_start(x->cf->w->watch, x->dc->host, on_watched, x, &x->wait))
+        return;
     effect_move(x, EFFECT_READING);
     if (x->account != NULL) {
         consider(x);
@@ -184,6 +188,15 @@ static void begin(void *arg)
     }
     if (ad_read_start(x->dc->conn, &x->cf->found.guid, what, on_read, x, &x->op, &e) < 0)
         finish(x, x->sent ? OUT_UNKNOWN : OUT_FAILED, &e);
+}
+
+/* The log of this DC is open, or was given up on: containment beats proof. */
+static void on_watched(void *arg)
+{
+    struct effect *x = arg;
+
+    x->wait = NULL;
+    begin(x);
 }
 
 void effect_dc_changed(struct effect *x)
@@ -687,7 +700,8 @@ static void finish(struct effect *x, enum outcome how, const struct err *e)
 
 void effect_interrupt(struct effect *x)
 {
-    if (x->state == EFFECT_WAITING && x->timer != NULL) {
+    if (x->state == EFFECT_WAITING && (x->timer != NULL || x->wait != NULL)) {
+        watch_wait_cancel(&x->wait);
         loop_timer_stop(&x->timer);
         after(x, 0, begin);
     }

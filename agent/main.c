@@ -111,6 +111,21 @@ static const struct {
               "  --hunting          KQL for advanced hunting (IdentityDirectoryEvents)\n"
               "  --case ID          the account and the time of this case\n"
               "  --since TIME       how far back (default 1h)\n  --domain NAME, --as-agent\n"},
+    {"winrm",
+     "WinRM by hand: for the first look at a DC, and for other WS-Management servers. HOST may\n"
+     "also be HOST:PORT or a URL. identify: who answers, and how we are logged in. pull: "
+     "subscribe,\n"
+     "and print what comes (the DC's account events, where no --resource is named).\n\n"
+     "  --https            TLS on 5986; else sealed HTTP on 5985\n"
+     "  --port N, --ca-file FILE\n"
+     "  --auth HOW         negotiate, kerberos, or certificate (with --certificate FILE)\n"
+     "  --service CLASS    of the service principal: HTTP (default), WSMAN, HOST\n"
+     "  --anonymous        identify without logging in\n"
+     "  --resource URI, --dialect URI, --filter TEXT, --option NAME=VALUE\n"
+     "  --earliest         what is in the log already, too\n"
+     "  --count N, --for TIME, --max N (in one answer), --poll TIME (default 5s)\n"
+     "  --xml              items as they came\n"
+     "  --domain NAME, --as-agent, --json\n"},
     {"doctor", "Walks through everything that must work; says what is wrong, and what mends it.\n\n"
                "  --domain NAME, --as-agent, --json\n"},
 };
@@ -136,6 +151,7 @@ const struct command commands[] = {
     {"risky", cmd_risky, "[options]", "who is at risk, as Identity Protection sees it"},
     {"query", cmd_query, "ACCOUNT | --case ID --xml | --sentinel | --hunting",
      "a ready query for where logs are collected"},
+    {"winrm", cmd_winrm, "identify | pull [options] HOST", "WinRM by hand, for a first look"},
     {"doctor", cmd_doctor, "[options]", "what works, what does not, and what mends it"},
 };
 const size_t command_count = ARRAY_LEN(commands);

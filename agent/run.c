@@ -100,6 +100,7 @@ int run_case_start(struct world *w, const struct request *r,
         if (ad_found_copy(r->known, &cf->found, e) < 0)
             goto fail;
         cf->resolved = true;
+        watch_focus(w->watch, &cf->found.sid);
     }
     cf->later = loop_timer_start(w->loop, 0, begin, cf);
     if (cf->later == NULL)
@@ -243,6 +244,7 @@ static void on_found(void *arg, const struct ad_found *found, size_t n, const st
         return;
     }
     cf->resolved = true;
+    watch_focus(cf->w->watch, &cf->found.sid);
     resolved(cf);
 }
 

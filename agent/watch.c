@@ -1,65 +1,33 @@
 /* agent/watch.c -- see watch.h.
  *
- * One evlog source per DC (Samba's classes may come in several files of one DC), or one for all
- * (a collector's file, where each event names its computer). A mark is that of the DC's source.
+ * One evlog source per DC (Samba's classes may come in several files of one DC; over WinRM a
+ * subscription), or one for all (a collector's file or log, where each event names its computer). A
+ * mark is that of the DC's source.
  */
-#include "agent/watch.h"
+#include "agent/watch_inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "base/text.h"
-#include "eventlog/expect.h"
-#include "eventlog/source.h"
+#include "base/stamp.h"
+#include "eventlog/source_winrm.h"
+#include "ldap/dcs.h"
 
-#define SOURCES 64
+#define FORWARDED "ForwardedEvents"
+#define BYE_MS 2000
+
 _Static_assert(ARRAY_LEN(((struct watch_health *)0)->paths) == EVLOG_FILES, "watch.h");
-#define GRACE_MS 150 /* for the 4738 beside the 4725 */
-#define SAM_NEVER_EXPIRES UINT32_C(0x200)
-
-struct log {
-    struct watch *w;
-    char *dc; /* NULL: of all */
-    char *paths[EVLOG_FILES];
-    unsigned count;
-    struct evlog_source *source;
-    bool opened, failed;
-    struct err why;
-    char mark[EVLOG_MARK]; /* resume: read from here */
-};
-
-struct watch {
-    struct loop *loop;
-    const struct cfg_domain *domain;
-    struct evlog_watcher *watcher;
-    struct log logs[SOURCES];
-    size_t count;
-    void (*ready)(void *arg);
-    void *arg;
-    bool told, on;
-    struct loop_timer *begin, *limit;
-};
-
-struct watch_expect {
-    struct watch *w;
-    struct evlog_expect *x;
-    char dc[256];
-    struct log *log;
-    uint64_t events_before;
-    watch_cb cb;
-    void *arg;
-};
 
 static void open_all(void *arg);
+static struct log *place_of(struct watch *w, const char *dc);
 static void on_open(void *arg, struct evlog_source *s, const struct err *e);
 
 /* --- opening ------------------------------------------------------------------------------- */
 
-static struct log *log_for(struct watch *w, const char *dc)
+struct log *watch_log_for(struct watch *w, const char *dc)
 {
     struct log *all = NULL;
 
@@ -74,7 +42,7 @@ static struct log *log_for(struct watch *w, const char *dc)
 
 static const struct log *log_of(const struct watch *w, const char *dc)
 {
-    return log_for((struct watch *)(uintptr_t)w, dc);
+    return watch_log_for((struct watch *)(uintptr_t)w, dc);
 }
 
 /* "dc1.corp.example.com:/path" or "/path". */
@@ -98,8 +66,8 @@ static int add_file(struct watch *w, const char *entry, struct err *e)
             l = &w->logs[i];
     }
     if (l == NULL) {
-        if (w->count == SOURCES)
-            return err_set(e, ERR_CONFIG, 0, "events_file: more than %d logs", SOURCES);
+        if (w->count == WATCH_LOGS)
+            return err_set(e, ERR_CONFIG, 0, "events_file: more than %d logs", WATCH_LOGS);
         l = &w->logs[w->count++];
         l->w = w;
         l->dc = dc[0] != '\0' ? text_dup(dc) : NULL;
@@ -111,6 +79,11 @@ static int add_file(struct watch *w, const char *entry, struct err *e)
         return err_set(e, ERR_NOMEM, 0, "events");
     l->count++;
     return 0;
+}
+
+const char *watch_log_name(const struct log *l)
+{
+    return l->count > 0 ? l->paths[0] : l->host;
 }
 
 static void tell(struct watch *w)
@@ -131,7 +104,7 @@ static void on_limit(void *arg)
     tell(w);
 }
 
-int watch_open(struct loop *l, const struct cfg *cfg, const struct cfg_domain *domain,
+int watch_open(struct loop *l, const struct cfg *cfg, const struct cfg_domain *domain, bool hold,
                void (*ready)(void *arg), void *arg, struct watch **ret_watch, struct err *e)
 {
     struct watch *w = calloc(1, sizeof(*w));
@@ -143,15 +116,14 @@ int watch_open(struct loop *l, const struct cfg *cfg, const struct cfg_domain *d
     w->ready = ready;
     w->arg = arg;
     w->on = domain->events != CFG_EVENTS_NONE;
-    if (domain->events == CFG_EVENTS_WINRM) {
-        (void)err_set(e, ERR_CONFIG, 0,
-                      "[domain/%s] events = winrm is not built yet: use samba, jsonl or none",
-                      domain->name);
-        goto fail;
-    }
+    w->winrm = domain->events == CFG_EVENTS_WINRM;
+    w->hold = w->winrm && hold;
+    w->since_ms = stamp_now_ms();
+    w->within_ms = cfg->watch_within_ms;
+    w->until = loop_now(l) + w->within_ms;
     if (evlog_watcher_new(l, &w->watcher, e) < 0)
         goto fail;
-    for (size_t i = 0; w->on && i < domain->events_file.count; i++) {
+    for (size_t i = 0; w->on && !w->winrm && i < domain->events_file.count; i++) {
         if (add_file(w, domain->events_file.items[i], e) < 0)
             goto fail;
     }
@@ -171,7 +143,7 @@ fail:
 
 int watch_resume_at(struct watch *w, const char *dc, const char *mark, struct err *e)
 {
-    struct log *l = log_for(w, dc);
+    struct log *l = w->winrm ? place_of(w, dc) : watch_log_for(w, dc);
 
     if (l == NULL || strlen(mark) >= sizeof(l->mark))
         return err_set(e, ERR_NOTFOUND, 0, "the log of %s is not watched", dc);
@@ -189,6 +161,247 @@ static void check_all(struct watch *w)
     }
     tell(w);
 }
+
+/* --- WinRM ----------------------------------------------------------------------------------- */
+
+static void on_winrm(void *arg, struct evlog_source *source, const struct err *e);
+
+static void unlink_wait(struct watch_wait *x)
+{
+    for (struct watch_wait **at = &x->w->waits; *at != NULL; at = &(*at)->next) {
+        if (*at == x) {
+            *at = x->next;
+            break;
+        }
+    }
+    loop_timer_stop(&x->timer);
+}
+
+static void on_wake(void *arg)
+{
+    struct watch_wait *x = arg;
+    void (*cb)(void *arg) = x->cb;
+    void *cb_arg = x->arg;
+
+    x->timer = NULL;
+    unlink_wait(x);
+    free(x);
+    cb(cb_arg);
+}
+
+/* Whom it waits for may go on. Only from the loop, never from inside what they called. */
+static void wake(struct watch *w)
+{
+    for (struct watch_wait *x = w->waits, *next; x != NULL; x = next) {
+        next = x->next;
+        if (x->log == NULL || x->log->opened || x->log->failed) {
+            loop_timer_stop(&x->timer);
+            x->timer = loop_timer_start(w->loop, 0, on_wake, x);
+        }
+    }
+}
+
+void watch_winrm_settings(const struct cfg_domain *d, const char *host, const char *ccache,
+                          struct winrm_settings *ret)
+{
+    *ret = (struct winrm_settings){
+        .host = host,
+        .port = d->winrm_port,
+        .tls = d->winrm == CFG_WINRM_HTTPS,
+        .ca_file = d->ca_file,
+        .auth = (enum winrm_auth)d->winrm_auth,
+        .service = d->winrm_service,
+        .ccache = ccache,
+        .certificate = d->winrm_certificate,
+        .connect_ms = d->connect_timeout_ms,
+    };
+}
+
+static int ask_host(struct watch *w, struct log *l, struct err *e)
+{
+    const struct cfg_domain *d = w->domain;
+    struct winrm_settings s;
+    struct evlog_winrm spec = {
+        .winrm = &s,
+        .dc = l->dc,
+        .log = l->dc == NULL ? FORWARDED : NULL,
+        .target_sid = w->target[0] != '\0' ? w->target : NULL,
+        .mark = l->mark[0] != '\0' ? l->mark : NULL,
+        /* One that turns up late: from when the others began. */
+        .since_ms = loop_now(w->loop) > w->until ? w->since_ms : 0,
+        .poll_ms = d->poll_ms,
+        .hold = w->hold,
+    };
+
+    watch_winrm_settings(d, l->host, ad_ccache_name(w->ccache), &s);
+    return evlog_source_open_winrm(w->watcher, &spec, on_winrm, l, &l->source, e);
+}
+
+/* The place of that DC's log, or of the collector's; made where there is none. NULL: no room. */
+static struct log *place_of(struct watch *w, const char *dc)
+{
+    const char *collector = w->domain->event_host;
+    struct log *l = watch_log_for(w, dc);
+
+    if (l != NULL || w->count == WATCH_LOGS)
+        return l;
+    l = &w->logs[w->count];
+    *l = (struct log){.w = w,
+                      .host = text_dup(collector != NULL ? collector : dc),
+                      .dc = collector != NULL ? NULL : text_dup(dc)};
+    if (l->host == NULL || (l->dc == NULL && collector == NULL)) {
+        free(l->host);
+        free(l->dc);
+        return NULL;
+    }
+    w->count++;
+    return l;
+}
+
+static void ask_for(struct watch *w, const char *dc)
+{
+    struct log *l = place_of(w, dc);
+
+    if (l == NULL || l->source != NULL || l->failed)
+        return;
+    l->focused = !w->hold;
+    if (ask_host(w, l, &l->why) < 0) {
+        l->failed = true;
+        log_warning("the event log of %s cannot be asked for, going on: %s", l->host, l->why.msg);
+        wake(w);
+    }
+}
+
+static void on_winrm(void *arg, struct evlog_source *source, const struct err *e)
+{
+    struct log *l = arg;
+    char sid[AD_SID_TEXT];
+
+    (void)source;
+    if (e == NULL && !l->focused) { /* logged in; whom it is about was not known yet */
+        if (l->w->hold)
+            return;
+        l->focused = true;
+        (void)snprintf(sid, sizeof(sid), "%s", l->w->target);
+        evlog_winrm_focus(l->source, sid[0] != '\0' ? sid : NULL, on_winrm, l);
+        return;
+    }
+    if (e != NULL) {
+        l->failed = true;
+        l->why = *e;
+        log_warning("the event log of %s cannot be read, going on: %s", l->host, e->msg);
+    } else {
+        l->opened = true;
+    }
+    wake(l->w);
+}
+
+void watch_follow(struct watch *w, struct ad_dcs *dcs)
+{
+    const struct ad_cred *cred;
+    struct err e;
+
+    if (w == NULL || !w->winrm || dcs == NULL || !ad_dcs_located(dcs) || w->ended != NULL)
+        return;
+    cred = ad_dcs_cred(dcs);
+    if (cred->principal[0] == '\0')
+        return;
+    if (!w->has_cred || w->ccache != cred->cache) {
+        ad_ccache_unref(&w->ccache);
+        w->ccache = ad_ccache_ref(cred->cache);
+        w->has_cred = true;
+        for (size_t i = 0; i < w->count; i++) {
+            if (w->logs[i].source != NULL &&
+                evlog_winrm_ccache(w->logs[i].source, ad_ccache_name(w->ccache), &e) < 0)
+                log_debug("%s: %s", w->logs[i].host, e.msg);
+        }
+    }
+    if (w->domain->event_host != NULL) {
+        ask_for(w, NULL);
+        return;
+    }
+    for (size_t i = 0; i < ad_dcs_count(dcs); i++) {
+        const struct ad_dc *dc = ad_dcs_at(dcs, i);
+
+        if (dc->write && dc->state != AD_DC_UNFIT)
+            ask_for(w, dc->host);
+    }
+}
+
+void watch_focus(struct watch *w, const struct ad_sid *target)
+{
+    if (w == NULL || !w->hold)
+        return;
+    w->hold = false;
+    w->target[0] = '\0';
+    if (target != NULL)
+        (void)ad_sid_to_text(target, w->target);
+    w->until = loop_now(w->loop) + w->within_ms;
+    for (size_t i = 0; i < w->count; i++) {
+        struct log *l = &w->logs[i];
+
+        if (l->source == NULL || l->focused)
+            continue;
+        l->focused = true;
+        l->failed = false;
+        evlog_winrm_focus(l->source, w->target[0] != '\0' ? w->target : NULL, on_winrm, l);
+    }
+}
+
+bool watch_wait_start(struct watch *w, const char *dc, void (*cb)(void *arg), void *arg,
+                      struct watch_wait **ret_wait)
+{
+    struct log *l = w != NULL && w->winrm ? watch_log_for(w, dc) : NULL;
+    uint64_t now = w != NULL ? loop_now(w->loop) : 0;
+    struct watch_wait *x;
+
+    if (l == NULL || l->opened || l->failed || now >= w->until)
+        return false;
+    x = calloc(1, sizeof(*x));
+    if (x == NULL)
+        return false;
+    *x = (struct watch_wait){.next = w->waits, .w = w, .log = l, .cb = cb, .arg = arg};
+    x->timer = loop_timer_start(w->loop, w->until - now, on_wake, x);
+    w->waits = x;
+    *ret_wait = x;
+    return true;
+}
+
+void watch_wait_cancel(struct watch_wait **xp)
+{
+    struct watch_wait *x = *xp;
+
+    *xp = NULL;
+    if (x == NULL)
+        return;
+    unlink_wait(x);
+    free(x);
+}
+
+static void on_ended(void *arg)
+{
+    struct watch *w = arg;
+
+    if (--w->ending == 0)
+        w->ended(w->ended_arg);
+}
+
+bool watch_end_start(struct watch *w, void (*cb)(void *arg), void *arg)
+{
+    if (w == NULL || !w->winrm || w->ended != NULL)
+        return false;
+    w->ended = cb;
+    w->ended_arg = arg;
+    for (size_t i = 0; i < w->count; i++) {
+        if (w->logs[i].source == NULL)
+            continue;
+        w->ending++;
+        evlog_winrm_end(w->logs[i].source, BYE_MS, on_ended, w);
+    }
+    return w->ending > 0;
+}
+
+/* --- files ------------------------------------------------------------------------------------ */
 
 static void open_all(void *arg)
 {
@@ -246,9 +459,16 @@ void watch_close(struct watch **wp)
     for (size_t i = 0; i < w->count; i++) {
         evlog_source_close(&w->logs[i].source);
         free(w->logs[i].dc);
+        free(w->logs[i].host);
         for (unsigned k = 0; k < w->logs[i].count; k++)
             free(w->logs[i].paths[k]);
     }
+    while (w->waits != NULL) {
+        struct watch_wait *x = w->waits;
+
+        watch_wait_cancel(&x);
+    }
+    ad_ccache_unref(&w->ccache);
     evlog_watcher_free(w->watcher);
     free(w);
 }
@@ -263,7 +483,7 @@ bool watch_covers(const struct watch *w, const char *dc)
     const struct log *l = w != NULL ? log_of(w, dc) : NULL;
     struct evlog_health h;
 
-    if (l == NULL || !l->opened)
+    if (l == NULL || l->source == NULL || (!l->opened && !w->winrm))
         return false;
     evlog_source_health(l->source, &h);
     return h.open && !h.missing;
@@ -280,6 +500,7 @@ bool watch_health(const struct watch *w, size_t i, struct watch_health *ret)
         evlog_source_health(l->source, &h);
     *ret = (struct watch_health){.dc = l->dc,
                                  .count = l->count,
+                                 .name = watch_log_name(l),
                                  .open = l->opened && h.open,
                                  .missing = h.missing,
                                  .writable = h.writable,
@@ -291,10 +512,10 @@ bool watch_health(const struct watch *w, size_t i, struct watch_health *ret)
 
 void watch_mark(struct watch *w, const char *dc, char *buf, size_t size)
 {
-    struct log *l = w != NULL ? log_for(w, dc) : NULL;
+    struct log *l = w != NULL ? watch_log_for(w, dc) : NULL;
     char mark[EVLOG_MARK] = "";
 
-    if (l != NULL && l->opened)
+    if (l != NULL && l->source != NULL && (l->opened || w->winrm))
         evlog_source_mark(l->source, mark);
     if (strlen(mark) >= size)
         mark[0] = '\0'; /* half a mark is none */
@@ -303,214 +524,8 @@ void watch_mark(struct watch *w, const char *dc, char *buf, size_t size)
 
 void watch_poke(struct watch *w, const char *dc)
 {
-    struct log *l = w != NULL ? log_for(w, dc) : NULL;
+    struct log *l = w != NULL ? watch_log_for(w, dc) : NULL;
 
     if (l != NULL && l->opened)
         evlog_source_poke(l->source);
-}
-
-/* --- expecting ------------------------------------------------------------------------------- */
-
-static void add_event(struct text *t, const struct evlog_event *ev)
-{
-    text_addf(t, "%s%s%u", t->len > 0 ? ", " : "", t->len > 0 ? "" : "event ", ev->id);
-    if (ev->has_record)
-        text_addf(t, " #%llu", (unsigned long long)ev->record);
-}
-
-static void who(char *buf, size_t size, const struct evlog_event *ev)
-{
-    char shown[TEXT_SHOWN];
-
-    (void)snprintf(buf, size, "%s (event %u)",
-                   text_shown(shown, ev->actor.name[0] != '\0' ? ev->actor.name : ev->actor.sid),
-                   ev->id);
-}
-
-/* Why did it not come? The likeliest cause, and what mends it. */
-static void why_not(const struct watch_expect *x, const struct evlog_result *r,
-                    struct watch_result *out)
-{
-    struct evlog_health h = {0};
-    char shown[TEXT_SHOWN];
-
-    if (x->log == NULL) {
-        (void)snprintf(out->detail, sizeof(out->detail),
-                       "the log of %.80s is not watched: add it to events_file", x->dc);
-        return;
-    }
-    if (!x->log->opened) {
-        (void)snprintf(out->detail, sizeof(out->detail), "the log is not open: %.200s",
-                       x->log->failed ? x->log->why.msg : "still opening");
-        return;
-    }
-    evlog_source_health(x->log->source, &h);
-    if (h.missing)
-        (void)snprintf(out->detail, sizeof(out->detail),
-                       "%.100s is not there: is auditing switched on, and the path right?",
-                       text_shown(shown, x->log->paths[0]));
-    else if (!h.open)
-        (void)snprintf(out->detail, sizeof(out->detail), "%.100s cannot be read",
-                       text_shown(shown, x->log->paths[0]));
-    else if (r->foreign != NULL)
-        (void)snprintf(out->detail, sizeof(out->detail),
-                       "no event by us: someone else made this change");
-    else if (r->failure != NULL)
-        (void)snprintf(out->detail, sizeof(out->detail),
-                       "the log shows only a failed attempt of ours");
-    else if (r->elsewhere != NULL)
-        (void)snprintf(out->detail, sizeof(out->detail), "our event came from another DC (%.80s)",
-                       text_shown(shown, r->elsewhere->computer));
-    else if (r->lost || h.gaps > 0)
-        (void)snprintf(out->detail, sizeof(out->detail),
-                       "the log was rotated or cut while we read it: %.140s", h.last_gap);
-    else if (r->unproving_count > 0)
-        (void)snprintf(out->detail, sizeof(out->detail),
-                       "an event came that is not from the Security log and its provider");
-    else if (r->empty_count > 0)
-        (void)snprintf(out->detail, sizeof(out->detail),
-                       "only 4738 events that do not show this change");
-    else if (h.events == x->events_before)
-        (void)snprintf(out->detail, sizeof(out->detail),
-                       "no event at all came from %.60s: is auditing on? see cordon doctor", x->dc);
-    else
-        (void)snprintf(
-            out->detail, sizeof(out->detail),
-            "events came from %.60s, but none of this change: is User Account Management "
-            "audited? see cordon doctor",
-            x->dc);
-}
-
-/* What anybody may write to is no witness (F1, rule 5). */
-static const char *anybody_writes(const struct log *l)
-{
-    struct stat st;
-
-    for (unsigned i = 0; l != NULL && i < l->count; i++) {
-        if (stat(l->paths[i], &st) == 0 && (st.st_mode & S_IWOTH) != 0)
-            return l->paths[i];
-    }
-    return NULL;
-}
-
-static void on_result(void *arg, const struct evlog_result *r)
-{
-    struct watch_expect *x = arg;
-    struct watch_result out = {.met = r->end == EVLOG_MET};
-    struct text t = TEXT_INIT(1024);
-    const char *open_to_all = anybody_writes(x->log);
-    char shown[TEXT_SHOWN];
-
-    if (open_to_all != NULL) {
-        out.met = false;
-        (void)snprintf(out.detail, sizeof(out.detail),
-                       "anybody may write to %.120s, so it proves nothing: chmod o-w",
-                       text_shown(shown, open_to_all));
-    } else if (out.met) {
-        for (unsigned i = 0; i < r->proof_count; i++)
-            add_event(&t, r->proof[i]);
-        if (r->second != NULL)
-            add_event(&t, r->second);
-        if (r->commit_unseen)
-            text_add(&t, "; its commit was not logged");
-        if (r->other_connection)
-            text_addf(&t, "; from %s", r->other_remote);
-        (void)snprintf(out.detail, sizeof(out.detail), "%s", t.s);
-    } else {
-        why_not(x, r, &out);
-    }
-    text_done(&t);
-    if (r->foreign != NULL)
-        who(out.foreign, sizeof(out.foreign), r->foreign);
-    out.opposite = r->opposite != NULL;
-    x->x = NULL;
-    x->cb(x->arg, &out);
-    free(x);
-}
-
-int watch_expect_start(struct watch *w, const struct watch_spec *spec, watch_cb cb, void *arg,
-                       struct watch_expect **ret_expect, struct err *e)
-{
-    struct watch_expect *x = calloc(1, sizeof(*x));
-    char target[AD_SID_TEXT], actor[AD_SID_TEXT];
-    struct evlog_spec s = {.count = spec->count,
-                           .target_dn = spec->target_dn,
-                           .dc = spec->dc,
-                           .not_before_ms = spec->not_before_ms,
-                           .remote = spec->local,
-                           .grace_ms = GRACE_MS};
-    struct evlog_health h;
-
-    if (x == NULL)
-        return err_set(e, ERR_NOMEM, 0, "expectation");
-    x->w = w;
-    x->cb = cb;
-    x->arg = arg;
-    x->log = log_for(w, spec->dc);
-    (void)snprintf(x->dc, sizeof(x->dc), "%s", spec->dc);
-    s.target_sid = ad_sid_to_text(spec->target, target);
-    s.actor_sid = ad_sid_to_text(spec->actor, actor);
-    if (x->log != NULL && x->log->opened) {
-        evlog_source_health(x->log->source, &h);
-        x->events_before = h.events;
-        s.source = x->log->source;
-        s.mark = spec->mark;
-    }
-    switch (spec->what) {
-    case WATCH_DISABLED:
-        evlog_want_disabled(&s);
-        break;
-    case WATCH_ENABLED:
-        evlog_want_enabled(&s);
-        break;
-    case WATCH_EXPIRED:
-        evlog_want_must_change(&s);
-        break;
-    case WATCH_RESET:
-        evlog_want_reset(&s, spec->count);
-        break;
-    case WATCH_NEVER_CLEARED:
-        evlog_want_bits(&s, 0, SAM_NEVER_EXPIRES);
-        break;
-    case WATCH_NEVER_SET:
-        evlog_want_bits(&s, SAM_NEVER_EXPIRES, 0);
-        break;
-    case WATCH_PASSWORD_NOW:
-        s.want[0] = (struct evlog_want){.id = EVLOG_CHANGED, .when = EVLOG_PASSWORD_SET};
-        break;
-    }
-    if (evlog_expect_start(w->watcher, &s, on_result, x, &x->x, e) < 0) {
-        free(x);
-        return -1;
-    }
-    *ret_expect = x;
-    return 0;
-}
-
-void watch_expect_settle(struct watch_expect *x, const char *dn_now, uint64_t within_ms)
-{
-    struct err e;
-
-    if (dn_now != NULL && evlog_expect_add_dn(x->x, dn_now, &e) < 0)
-        log_debug("expectation: %s", e.msg);
-    /* What is not watched will not come: do not wait for it. */
-    if (x->log == NULL || !x->log->opened)
-        within_ms = 1;
-    evlog_expect_settle(x->x, within_ms);
-}
-
-void watch_expect_count(struct watch_expect *x, unsigned count)
-{
-    evlog_expect_count(x->x, count);
-}
-
-void watch_expect_cancel(struct watch_expect **xp)
-{
-    struct watch_expect *x = *xp;
-
-    *xp = NULL;
-    if (x == NULL)
-        return;
-    evlog_expect_drop(&x->x);
-    free(x);
 }

@@ -2,6 +2,11 @@
  *
  * A thin face over eventlog/: it knows which source belongs to which DC, turns marks into text for
  * the ledger and back, and says in words why an event may have failed to come.
+ *
+ * Files are opened at once. Over WinRM each DC is asked as soon as it is known and there is a
+ * ticket (watch_follow); where it is about one account, the subscription waits until that is known
+ * (watch_focus). A step waits for the log of its DC (watch_wait_start), never longer than
+ * watch_within.
  */
 #ifndef CORDON_AGENT_WATCH_H
 #define CORDON_AGENT_WATCH_H
@@ -46,18 +51,39 @@ struct watch_result {
 };
 typedef void (*watch_cb)(void *arg, const struct watch_result *r);
 
-/* Opens every source; ready is called once, from the loop, when all are open, or after
- * cfg->watch_within_ms. NULL marks: from now. events = none gives a watch that watches nothing. */
-int watch_open(struct loop *l, const struct cfg *cfg, const struct cfg_domain *domain,
+/* Opens every file; ready is called once, from the loop, when all are open, or after
+ * cfg->watch_within_ms; over WinRM at once, see above. NULL marks: from now. events = none gives a
+ * watch that watches nothing. `hold`: WinRM: subscribe only after watch_focus. */
+int watch_open(struct loop *l, const struct cfg *cfg, const struct cfg_domain *domain, bool hold,
                void (*ready)(void *arg), void *arg, struct watch **ret_watch, struct err *e);
+/* Ask the DCs that are there by now, with the ticket that is there by now: whenever one of the set
+ * changed. NULL watch, and one that follows files: nothing to do. */
+struct ad_dcs;
+void watch_follow(struct watch *w, struct ad_dcs *dcs);
+/* A held watch: it is about this account (NULL: any). */
+void watch_focus(struct watch *w, const struct ad_sid *target);
+/* cb once, later, from the loop: that DC's log is open, or there is no more waiting for it; the
+ * wait is gone then. false: there is nothing to wait for (or no memory), and cb is not called. */
+struct watch_wait;
+bool watch_wait_start(struct watch *w, const char *dc, void (*cb)(void *arg), void *arg,
+                      struct watch_wait **ret_wait);
+void watch_wait_cancel(struct watch_wait **wait); /* cb is not called any more */
+/* Give every subscription back to its server; cb once, later, in at most 2 s. false: there is none,
+ * and cb is not called. */
+bool watch_end_start(struct watch *w, void (*cb)(void *arg), void *arg);
 void watch_close(struct watch **w);
+/* How that host's WinRM is reached by the settings of its domain. Borrows all its strings. */
+struct winrm_settings;
+void watch_winrm_settings(const struct cfg_domain *d, const char *host, const char *ccache,
+                          struct winrm_settings *ret);
 bool watch_is_on(const struct watch *w);                  /* events is not none */
 bool watch_covers(const struct watch *w, const char *dc); /* that DC's log is open now */
 /* For doctor: the i-th log, false past the end. Strings borrowed from the watch. */
 struct watch_health {
     const char *dc; /* NULL: a collector's file, of all DCs */
     const char *paths[4];
-    unsigned count;
+    unsigned count;   /* of paths; 0: asked over WinRM */
+    const char *name; /* the first path, or the host that is asked */
     bool open, missing, writable;
     const char *why; /* it could not be opened; "" */
 };

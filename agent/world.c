@@ -94,6 +94,8 @@ static void on_dcs(void *arg, struct ad_dc *dc)
     if (dc != NULL)
         log_debug("%s is %s%s%s", dc->host, ad_dc_state_word(dc->state),
                   dc->why.code != ERR_OK ? ": " : "", dc->why.code != ERR_OK ? dc->why.msg : "");
+    watch_follow(w->watch, w->dcs);
+    cloud_follow(w->cloud, w->dcs);
     if (!w->policy_ready) {
         resolve_lists(w);
         /* Nobody is left to hope for: say why, rather than wait for a DC to come back. */
@@ -133,8 +135,7 @@ int world_open(struct loop *l, const struct world_opts *opts, struct world *w,
     /* A cloud that cannot be used holds nothing up in AD; each case says why its part is missing.
      */
     w->with_cloud = opts->with_cloud;
-    if (opts->with_cloud &&
-        cloud_open(l, opts->cfg, opts->domain->name, &w->cloud, &w->cloud_failed) < 0)
+    if (opts->with_cloud && cloud_open(l, opts->cfg, opts->domain, &w->cloud, &w->cloud_failed) < 0)
         log_error("%s", w->cloud_failed.msg);
     else if (w->cloud != NULL)
         cloud_warm_up(w->cloud);
@@ -142,12 +143,20 @@ int world_open(struct loop *l, const struct world_opts *opts, struct world *w,
         ledger_open(opts->state_dir, l, /* readonly */ false, &w->ledger, e) < 0)
         return -1;
     if (opts->with_watch) {
-        if (watch_open(l, opts->cfg, opts->domain, on_watch, w, &w->watch, e) < 0)
+        if (watch_open(l, opts->cfg, opts->domain, opts->one_account, on_watch, w, &w->watch, e) <
+            0)
             return -1;
     } else {
         w->watch_ready = true;
     }
     return ad_dcs_open_start(l, &d, on_dcs, w, &w->dcs, e);
+}
+
+static void on_bye(void *arg)
+{
+    struct world *w = arg;
+
+    loop_stop(w->loop);
 }
 
 void world_close(struct world *w)
@@ -160,6 +169,8 @@ void world_close(struct world *w)
     cloud_close(w->cloud);
     w->cloud = NULL;
     ad_dcs_close(&w->dcs);
+    if (watch_end_start(w->watch, on_bye, w) && loop_run(w->loop, &e) < 0)
+        log_debug("event logs: %s", e.msg);
     watch_close(&w->watch);
     policy_free(w->policy);
     w->policy = NULL;

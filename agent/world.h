@@ -50,6 +50,7 @@ struct world_opts {
     const struct cfg *cfg;
     const struct cfg_domain *domain;
     bool as_agent, with_ledger, with_watch, with_cloud;
+    bool one_account;    /* all of it is about one account: the logs are asked for that one only */
     const char *only_dc; /* --dc */
     const char *state_dir;
     uint64_t wait_ms;

@@ -34,6 +34,7 @@ static void call_free(struct winrm_call *c)
 {
     loop_timer_stop(&c->timer);
     text_done(&c->envelope);
+    free(c->owned);
     free(c);
 }
 
@@ -246,6 +247,7 @@ int winrm_call_start(struct winrm *w, const struct winrm_ask *ask, winrm_cb cb, 
     *w->last = c;
     w->last = &c->next;
     winrm_kick(w);
+    c->owned = ask->owned;
     if (ret_call != NULL)
         *ret_call = c;
     (void)TAKE(c); /* the loop holds it now; finish frees it */

@@ -66,6 +66,8 @@ struct winrm_ask { /* copied, but for what header and body look at: the envelope
                               connecting + operation_ms + 10 s */
     enum winrm_repeat repeat;
     bool anonymous; /* Identify without login: resource and action NULL */
+    void *owned; /* malloc'd: freed with the call, whether it calls back or is abandoned. Taken over
+                    only where _start succeeds. NULL: none */
 };
 
 /* One of three: `a` (no fault), `f` with e (the server's clear no, see soap_fault_err), or e alone:
@@ -91,6 +93,8 @@ struct winrm_facts {
     char tls_subject[256];     /* of its certificate; "" */
     int64_t tls_ends_ms;       /* 0 unknown */
     uint64_t logins, requests; /* contexts made, envelopes sent */
+    bool has_clock;            /* it sends a Date (RFC 9110 6.6.1) */
+    int64_t clock_ms;          /* its clock minus ours, +- 1 s and half a round trip */
 };
 void winrm_facts(const struct winrm *w, struct winrm_facts *ret);
 

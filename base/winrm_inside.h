@@ -60,6 +60,7 @@ struct winrm_call {
     struct winrm_call *next;
     winrm_cb cb;
     void *arg;
+    void *owned; /* the caller's, to be freed */
     struct text envelope;
     char id[SOAP_ID]; /* "" in an Identify */
     enum winrm_repeat repeat;
@@ -110,6 +111,9 @@ int winrm_authorization(const char *scheme, const void *token, size_t len,
 bool winrm_cookie(const char *set_cookie, char buf[WINRM_COOKIE]);
 /* Of 'multipart/encrypted; ...' and the like. */
 bool winrm_is_type(const char *content_type, const char *type);
+
+/* What any answer says of the host: certificate, cookie, clock. */
+void winrm_learn(struct winrm *w, const struct http_answer *a);
 
 /* --- words ----------------------------------------------------------------------------------- */
 

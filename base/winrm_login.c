@@ -114,11 +114,7 @@ static int read_answer(struct winrm *w, const struct http_answer *a, struct winr
 {
     const char *s;
 
-    w->facts.connected = true;
-    if (a->peer != NULL)
-        w->peer = *a->peer;
-    for (size_t i = 0; (s = http_header_get(a, "Set-Cookie", i)) != NULL; i++)
-        (void)winrm_cookie(s, w->cookie);
+    winrm_learn(w, a);
     for (size_t i = 0; (s = http_header_get(a, "WWW-Authenticate", i)) != NULL; i++) {
         if (winrm_challenge_add(c, s, winrm_scheme(w->auth), e) < 0)
             return -1;

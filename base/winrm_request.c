@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/stamp.h"
 #include "base/winrm_inside.h"
 #include "base/winrm_seal.h"
 
@@ -238,19 +239,28 @@ static void take_plain(struct winrm_call *c, const struct http_answer *a, const 
     winrm_fail(c, e.code == ERR_INVALID, &e); /* the others are a clear no */
 }
 
-static void keep_facts(struct winrm *w, const struct http_answer *a)
+void winrm_learn(struct winrm *w, const struct http_answer *a)
 {
-    struct winrm_challenge ch;
-    struct err ignored = ERR_NONE;
     const char *s;
 
     w->facts.connected = true;
     if (a->peer != NULL)
         w->peer = *a->peer;
+    if (a->date_ms != 0) {
+        w->facts.has_clock = true;
+        w->facts.clock_ms = a->date_ms - stamp_now_ms();
+    }
     for (size_t i = 0; (s = http_header_get(a, "Set-Cookie", i)) != NULL; i++)
         (void)winrm_cookie(s, w->cookie);
-    if (a->status != 401)
-        return;
+}
+
+/* The schemes that a 401 offers. */
+static void keep_offered(struct winrm *w, const struct http_answer *a)
+{
+    struct winrm_challenge ch;
+    struct err ignored = ERR_NONE;
+    const char *s;
+
     winrm_challenge_init(&ch);
     for (size_t i = 0; (s = http_header_get(a, "WWW-Authenticate", i)) != NULL; i++)
         (void)winrm_challenge_add(&ch, s, "", &ignored);
@@ -285,7 +295,9 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
         winrm_fail(c, !unsent, &mine);
         return;
     }
-    keep_facts(w, a);
+    winrm_learn(w, a);
+    if (a->status == 401)
+        keep_offered(w, a);
     type = http_header_get(a, "Content-Type", 0);
     if (!is_sealed(c))
         take_plain(c, a, type);

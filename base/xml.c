@@ -7,8 +7,10 @@
 #include "base/xml.h"
 
 #include <expat.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,7 +48,7 @@ struct build {
     XML_Parser parser;
     struct xml_doc *doc;
     struct open_node open[DEPTH_MAX];
-    size_t depth, nodes;
+    size_t depth, nodes, nodes_max, text_max;
     bool stopped;
     struct err *e;
 };
@@ -142,6 +144,7 @@ static void on_start(void *arg, const XML_Char *name, const XML_Char **attrs)
     struct build *b = arg;
     struct open_node *above = b->depth > 0 ? &b->open[b->depth - 1] : NULL;
     struct xml_node *n;
+    char what[64];
 
     if (b->stopped)
         return;
@@ -149,8 +152,9 @@ static void on_start(void *arg, const XML_Char *name, const XML_Char **attrs)
         stop(b, ERR_TOOBIG, "more than 64 levels");
         return;
     }
-    if (++b->nodes > NODES_MAX) {
-        stop(b, ERR_TOOBIG, "more than 10000 elements");
+    if (++b->nodes > b->nodes_max) {
+        (void)snprintf(what, sizeof(what), "more than %zu elements", b->nodes_max);
+        stop(b, ERR_TOOBIG, what);
         return;
     }
     n = take(b->doc, sizeof(*n));
@@ -173,7 +177,7 @@ static void on_start(void *arg, const XML_Char *name, const XML_Char **attrs)
         above->last_child->next = n;
     if (above != NULL)
         above->last_child = n;
-    b->open[b->depth] = (struct open_node){.node = n, .text = TEXT_INIT(TEXT_MAX)};
+    b->open[b->depth] = (struct open_node){.node = n, .text = TEXT_INIT(b->text_max)};
     b->depth++;
 }
 
@@ -203,7 +207,7 @@ static void on_text(void *arg, const XML_Char *s, int n)
         return;
     t = &b->open[b->depth - 1].text;
     if ((size_t)n > t->max - t->len) {
-        stop(b, ERR_TOOBIG, "more than 64 KiB of text in one element");
+        stop(b, ERR_TOOBIG, "too much text in one element");
         return;
     }
     text_addn(t, s, (size_t)n);
@@ -243,20 +247,30 @@ static void on_declaration(void *arg, const XML_Char *version, const XML_Char *e
 
 int xml_parse(const char *s, size_t n, struct xml_doc **ret_doc, struct err *e)
 {
+    static const struct xml_limits usual = {.bytes = XML_MAX_BYTES, .nodes = NODES_MAX};
+
+    return xml_parse_limits(s, n, &usual, ret_doc, e);
+}
+
+int xml_parse_limits(const char *s, size_t n, const struct xml_limits *l, struct xml_doc **ret_doc,
+                     struct err *e)
+{
     CLEANUP(xml_freep) struct xml_doc *d = NULL;
     struct build *b = NULL;
     enum XML_Error why;
     int rc = -1;
 
-    if (n > XML_MAX_BYTES)
-        return err_set(e, ERR_TOOBIG, 0, "XML: more than 1 MiB");
+    if (n > l->bytes || n > INT_MAX)
+        return err_set(e, ERR_TOOBIG, 0, "XML: more than %zu KiB", l->bytes / 1024);
     d = calloc(1, sizeof(*d));
     b = calloc(1, sizeof(*b));
     if (d == NULL || b == NULL)
         goto no_memory;
     b->doc = d;
     b->e = e;
-    b->parser = XML_ParserCreateNS(/* encoding: look at the bytes */ NULL, SEPARATOR);
+    b->nodes_max = l->nodes;
+    b->text_max = l->text != 0 ? l->text : TEXT_MAX;
+    b->parser = XML_ParserCreateNS(l->encoding, SEPARATOR);
     if (b->parser == NULL)
         goto no_memory;
     XML_SetUserData(b->parser, b);

@@ -1,4 +1,4 @@
-/* base/xml.h -- a hardened XML reader (expat with namespaces), for events and later SOAP.
+/* base/xml.h -- a hardened XML reader (expat with namespaces), for events and SOAP.
  *
  * A DOCTYPE, a processing instruction or an entity other than the five of XML stops the parse;
  * so do depth > 64, more than 10,000 nodes, 64 attributes, 1 MiB in all, 64 KiB of text in one
@@ -29,6 +29,15 @@ struct xml_doc;
 #define XML_MAX_BYTES ((size_t)1024 * 1024)
 
 int xml_parse(const char *s, size_t n, struct xml_doc **ret_doc, struct err *e);
+/* The same with other limits on size and elements (a SOAP answer holds hundreds of events).
+ * encoding: "UTF-8", "UTF-16LE", "UTF-16BE" where the transport says it; NULL: by the bytes. */
+struct xml_limits {
+    size_t bytes, nodes;
+    size_t text; /* of one element; 0: 64 KiB */
+    const char *encoding;
+};
+int xml_parse_limits(const char *s, size_t n, const struct xml_limits *l, struct xml_doc **ret_doc,
+                     struct err *e);
 void xml_free(struct xml_doc *d);
 void xml_freep(struct xml_doc **d);
 const struct xml_node *xml_root(const struct xml_doc *d);

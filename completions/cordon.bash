@@ -11,11 +11,20 @@ _cordon() {
     if [[ $COMP_CWORD -eq 1 ]]; then
         words='disable enable expire-password reset-password contain revoke mark-compromised
             dismiss-risk show risky query cases case events audit
-            config doctor help version --help --version'
+            config winrm doctor help version --help --version'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
     fi
     case $prev in
+    --auth)
+        mapfile -t COMPREPLY < <(compgen -W 'negotiate kerberos certificate' -- "$cur")
+        return
+        ;;
+    --ca-file | --certificate)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
     --from)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -37,7 +46,7 @@ _cordon() {
         mapfile -t COMPREPLY < <(compgen -W 'sentinel hunting' -- "$cur")
         return
         ;;
-    --level | --state | --detections | --since | --dc | --domain | --reason | --ticket | --wait | --limit | --older-than) return ;;
+    --level | --state | --detections | --since | --dc | --domain | --reason | --ticket | --wait | --limit | --older-than | --port | --service | --resource | --dialect | --filter | --option | --count | --for | --max | --poll) return ;;
     esac
     case ${COMP_WORDS[1]} in
     disable) words=$action ;;
@@ -65,10 +74,14 @@ _cordon() {
         ;;
     audit) words="$common --older-than verify export prune" ;;
     config) words="$common show check sample manual" ;;
+    winrm)
+        words="$common identify pull --https --port --ca-file --auth --certificate --service --anonymous
+            --resource --dialect --filter --option --earliest --count --for --max --poll --xml --domain"
+        ;;
     doctor) words="$common --domain" ;;
     help) words='disable enable expire-password reset-password contain revoke mark-compromised
             dismiss-risk show risky query cases case events audit
-        config doctor' ;;
+        config winrm doctor' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

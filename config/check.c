@@ -145,6 +145,18 @@ static void check_events(struct load *l, const struct cfg_domain *d)
     }
 }
 
+static void check_winrm(struct load *l, const struct cfg_domain *d)
+{
+    struct ini_place at = domain_place(l->c, d, "winrm_auth");
+
+    if (d->winrm_auth != CFG_WINRM_CERTIFICATE)
+        return;
+    if (d->winrm != CFG_WINRM_HTTPS)
+        (void)COMPLAIN(l, &at, "winrm_auth = certificate needs winrm = https");
+    if (d->winrm_certificate == NULL)
+        (void)COMPLAIN(l, &at, "winrm_auth = certificate needs winrm_certificate");
+}
+
 static void check_base(struct load *l, const struct cfg_domain *d)
 {
     CLEANUP(cleanup_charp) char *domain = NULL;
@@ -183,8 +195,11 @@ void cfg_check_all(struct load *l)
 
         check_dcs(l, d);
         check_events(l, d);
+        check_winrm(l, d);
         check_base(l, d);
         cfg_check_file(l, "domain", d->name, "keytab", d->keytab, FILE_SECRET);
+        cfg_check_file(l, "domain", d->name, "winrm_certificate", d->winrm_certificate,
+                       FILE_SECRET);
         cfg_check_file(l, "domain", d->name, "ca_file", d->ca_file, FILE_PUBLIC);
         if (d->realm == NULL) {
             d->realm = strdup(d->name);

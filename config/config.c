@@ -68,6 +68,9 @@ static void domain_done(struct cfg_domain *d)
     free(d->principal);
     free(d->base);
     cfg_list_done(&d->events_file);
+    free(d->event_host);
+    free(d->winrm_service);
+    free(d->winrm_certificate);
     free(d->ca_file);
 }
 

@@ -21,6 +21,8 @@ struct cfg_list { /* in the order of the file; how entries are parted: config/li
 enum cfg_events { CFG_EVENTS_NONE, CFG_EVENTS_SAMBA, CFG_EVENTS_JSONL, CFG_EVENTS_WINRM };
 enum cfg_transport { CFG_TRANSPORT_GSSAPI, CFG_TRANSPORT_LDAPS };
 enum cfg_write { CFG_WRITE_ALL, CFG_WRITE_FIRST };
+enum cfg_winrm { CFG_WINRM_HTTP, CFG_WINRM_HTTPS };
+enum cfg_winrm_auth { CFG_WINRM_NEGOTIATE, CFG_WINRM_KERBEROS, CFG_WINRM_CERTIFICATE };
 
 struct cfg_domain {
     char *name;  /* DNS name, lower case: "corp.example.com" */
@@ -32,8 +34,16 @@ struct cfg_domain {
     char *base;      /* DN below which accounts may be touched; NULL: the whole domain */
     enum cfg_events events;
     struct cfg_list events_file; /* "/path", or "host:/path" with a host of `dcs` or the domain */
+    char *
+        event_host; /* a collector: its ForwardedEvents log is read; NULL: each DC's Security log */
+    enum cfg_winrm winrm;
+    unsigned winrm_port; /* 0: 5985, or 5986 */
+    enum cfg_winrm_auth winrm_auth;
+    char *winrm_service;     /* "HTTP": the class of the service principal */
+    char *winrm_certificate; /* PEM file with certificate and key; NULL */
+    uint64_t poll_ms;        /* heartbeat and long poll of a subscription */
     enum cfg_transport transport;
-    char *ca_file; /* for ldaps; NULL: the system's */
+    char *ca_file; /* for ldaps and winrm = https; NULL: the system's */
     enum cfg_write write;
     unsigned write_limit;
     uint64_t connect_timeout_ms;

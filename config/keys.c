@@ -129,6 +129,44 @@ const struct cfg_key cfg_keys[] = {
      .help = "The files to follow, parted by commas. With several DCs, each file is marked with "
              "the DC that it is from: host:/path.",
      .harm = "Whoever can write to the file can make up proofs."},
+    {DOMAIN(event_host), CFG_HOST, IN_DOMAIN(event_host), .def_says = "each DC is asked",
+     .unit = "host name", .typical = "wec1.corp.example.com",
+     .help = "A Windows event collector: with events = winrm its ForwardedEvents log is read in "
+             "place of each DC's Security log.",
+     .harm = "A collector that lags, or that a DC does not forward to, leaves changes "
+             "unconfirmed."},
+    {DOMAIN(winrm), CFG_WORD, IN_DOMAIN(winrm), .words = "http https", .def = "http",
+     .typical = "http",
+     .help = "How WinRM is spoken. http: port 5985, each message sealed by Kerberos, as Windows "
+             "has it by default. https: port 5986, TLS with a checked certificate and channel "
+             "binding. There is nothing weaker.",
+     .harm = "https fails where no HTTPS listener was made, or its certificate has run out."},
+    {DOMAIN(winrm_port), CFG_COUNT, IN_DOMAIN(winrm_port), .max = 65535, .def = "0", .unit = "port",
+     .typical = "0: 5985 with http, 5986 with https",
+     .help = "The port of WinRM, where it is not the usual one.",
+     .harm = "Wrong: no log can be read, and changes are unconfirmed."},
+    {DOMAIN(winrm_auth), CFG_WORD, IN_DOMAIN(winrm_auth), .words = "negotiate kerberos certificate",
+     .def = "negotiate", .typical = "negotiate",
+     .help = "How cordon logs in at WinRM. negotiate and kerberos are both Kerberos and nothing "
+             "else, in two wrappings. certificate: a client certificate, with winrm = https only.",
+     .harm = "kerberos fails where the service offers Negotiate only; domain controllers rarely "
+             "take certificates."},
+    {DOMAIN(winrm_service), CFG_WORD_TEXT, IN_DOMAIN(winrm_service), .words = "HTTP WSMAN HOST",
+     .def = "HTTP", .typical = "HTTP",
+     .help = "The class of the service principal name that the ticket is for.",
+     .harm = "WSMAN is not registered on every DC: no ticket is got. HTTP fails where an account "
+             "of a web server on the DC owns that name."},
+    {DOMAIN(winrm_certificate), CFG_PATH, IN_DOMAIN(winrm_certificate),
+     .def_says = "needed with winrm_auth = certificate", .unit = "absolute path",
+     .typical = "/etc/cordon/winrm.pem",
+     .help = "Certificate and key (PEM) for winrm_auth = certificate. Nobody but its owner may "
+             "read the file (chmod 600).",
+     .harm = "Whoever can read this file can log in as cordon."},
+    {DOMAIN(poll), CFG_DURATION, IN_DOMAIN(poll_ms), .min = 1000, .max = 50 * SECOND, .def = "5s",
+     .unit = "time", .typical = "5s",
+     .help = "How long a DC may hold back its answer while it has no event (events = winrm). An "
+             "event that comes is answered at once.",
+     .harm = "Should a server fill its batches before it answers, this is how late events come."},
     {DOMAIN(transport), CFG_WORD, IN_DOMAIN(transport), .words = "gssapi ldaps", .def = "gssapi",
      .typical = "gssapi",
      .help = "gssapi: port 389, signed and sealed by Kerberos. ldaps: port 636, TLS with a checked "
@@ -136,7 +174,8 @@ const struct cfg_key cfg_keys[] = {
      .harm = "ldaps fails when a DC's certificate has run out."},
     {DOMAIN(ca_file), CFG_PATH, IN_DOMAIN(ca_file), .def_says = "the system's authorities",
      .unit = "absolute path", .typical = "/etc/cordon/ca.pem",
-     .help = "The authorities (PEM) that may vouch for a DC with transport = ldaps.",
+     .help = "The authorities (PEM) that may vouch for a DC with transport = ldaps or winrm = "
+             "https.",
      .harm = "A foreign authority in it can pose as a DC."},
     {DOMAIN(write), CFG_WORD, IN_DOMAIN(write), .words = "all first", .def = "all",
      .typical = "all",

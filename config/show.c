@@ -229,8 +229,13 @@ int cfg_notices(const struct cfg *c, struct text *out, struct err *e)
         notice_idle(c, d, "events_file",
                     d->events != CFG_EVENTS_SAMBA && d->events != CFG_EVENTS_JSONL,
                     "is not used: events is neither samba nor jsonl", out);
-        notice_idle(c, d, "ca_file", d->transport != CFG_TRANSPORT_LDAPS,
-                    "is not used: transport is not ldaps", out);
+        notice_idle(c, d, "event_host", d->events != CFG_EVENTS_WINRM,
+                    "is not used: events is not winrm", out);
+        notice_idle(c, d, "ca_file",
+                    d->transport != CFG_TRANSPORT_LDAPS && d->winrm != CFG_WINRM_HTTPS,
+                    "is not used: transport is not ldaps, winrm not https", out);
+        notice_idle(c, d, "winrm_certificate", d->winrm_auth != CFG_WINRM_CERTIFICATE,
+                    "is not used: winrm_auth is not certificate", out);
         notice_idle(c, d, "principal", d->keytab == NULL, "is not used: there is no keytab", out);
         notice_idle(c, d, "write_limit", d->dcs.count > 0 || d->write == CFG_WRITE_FIRST,
                     "is not used: it is for write = all without dcs", out);

@@ -316,6 +316,8 @@ static int read_choice(const struct cfg_key *key, const char *value, void *field
 }
 _Static_assert(sizeof(enum cfg_events) == sizeof(unsigned) &&
                    sizeof(enum cfg_transport) == sizeof(unsigned) &&
+                   sizeof(enum cfg_winrm) == sizeof(unsigned) &&
+                   sizeof(enum cfg_winrm_auth) == sizeof(unsigned) &&
                    sizeof(enum cfg_write) == sizeof(unsigned) &&
                    sizeof(enum cfg_cloud) == sizeof(unsigned) &&
                    sizeof(enum cfg_sync) == sizeof(unsigned) &&

@@ -95,6 +95,9 @@ size_t evlog_event_size(const struct evlog_event *ev);
 /* One XML document: <Event>, or an element with <Event> children (<Events>). Calls cb for each,
  * from inside. Errors: ERR_INVALID (not XML, no event in it), ERR_TOOBIG, ERR_NOMEM. */
 int evlog_parse_xml(const char *s, size_t n, evlog_event_cb cb, void *arg, struct err *e);
+/* The same of an element that is read already, an <Event>: its strings live in that document. */
+struct xml_node;
+int evlog_parse_node(const struct xml_node *event, evlog_event_cb cb, void *arg, struct err *e);
 /* One JSON object with one event in any of the shapes above. */
 int evlog_parse_json(const char *s, size_t n, evlog_event_cb cb, void *arg, struct err *e);
 

@@ -67,28 +67,34 @@ static int read_event(const struct xml_node *event, struct evlog_fill *f, struct
     return evlog_fill_end(f, e);
 }
 
+int evlog_parse_node(const struct xml_node *event, evlog_event_cb cb, void *arg, struct err *e)
+{
+    struct evlog_fill f;
+
+    if (!is_event(event))
+        return err_set(e, ERR_INVALID, 0, "an element that is no Event");
+    if (read_event(event, &f, e) < 0)
+        return -1;
+    cb(arg, &f.ev);
+    return 0;
+}
+
 int evlog_parse_xml(const char *s, size_t n, evlog_event_cb cb, void *arg, struct err *e)
 {
     CLEANUP(xml_freep) struct xml_doc *doc = NULL;
     const struct xml_node *root;
-    struct evlog_fill f;
     bool any = false;
 
     if (xml_parse(s, n, &doc, e) < 0)
         return -1;
     root = xml_root(doc);
-    if (is_event(root)) {
-        if (read_event(root, &f, e) < 0)
-            return -1;
-        cb(arg, &f.ev);
-        return 0;
-    }
+    if (is_event(root))
+        return evlog_parse_node(root, cb, arg, e);
     for (const struct xml_node *c = root->child; c != NULL; c = c->next) {
         if (!is_event(c))
             continue;
-        if (read_event(c, &f, e) < 0)
+        if (evlog_parse_node(c, cb, arg, e) < 0)
             return -1;
-        cb(arg, &f.ev);
         any = true;
     }
     return any ? 0 : err_set(e, ERR_INVALID, 0, "XML, but no Event in it");

@@ -102,6 +102,7 @@ struct evlog_health {
     uint64_t rollbacks; /* Samba: changes that were taken back */
     char last_bad[160]; /* what was wrong with the last one, or why the last gap: shown text */
     char last_gap[160];
+    char why[256]; /* it is not open; "" */
 };
 void evlog_source_health(const struct evlog_source *s, struct evlog_health *ret);
 

@@ -7,7 +7,19 @@ tap=0
 work=$(mktemp -d); chmod 755 "$work"
 export LAB_DIR=$work/lab
 
-lab() { "$here/tests/lab/lab" "$@"; }
+lab() {
+    "$here/tests/lab/lab" "$@" || return
+    [ "$1 ${EVENTS:-samba}" != "up winrm" ] || by_winrm
+}
+# EVENTS=winrm: a stand-in plays each DC's WinRM and says of each change what Windows would; the lab's
+# settings ask it.
+# shellcheck source=tests/standin/winrm/lib.sh
+. "$here/tests/standin/winrm/lib.sh"
+by_winrm() {
+    local dc
+    for dc in "$LAB_DIR"/dc[0-9]; do winrm_up "$(basename "$dc")" || return; done
+    sed -i 's/^events = .*/events = winrm/; /^events_file/d' "$LAB_DIR/cordon.conf"
+}
 # The lab's own address in the process table dies with it; nothing stays behind.
 finish() { lab down "$LAB_DIR" >/dev/null 2>&1; rm -rf "$work"; }
 trap finish EXIT

@@ -14,3 +14,8 @@ cordon_test(base http cordon_base)
 cordon_alloc_sweep(test_base_http)
 cordon_test(base gss cordon_base)
 cordon_alloc_sweep(test_base_gss)
+cordon_test(base winrm cordon_base)
+cordon_alloc_sweep(test_base_winrm)
+# Not a test by itself: tests/e2e/winrm_conn.t runs it in the lab.
+add_executable(winrm_probe ${CMAKE_SOURCE_DIR}/tests/e2e/winrm_probe.c)
+target_link_libraries(winrm_probe PRIVATE cordon_base cordon_flags)

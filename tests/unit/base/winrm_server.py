@@ -112,7 +112,7 @@ class Connection:
         self.number = 0
 
     def send(self, status, headers=(), body=b"", length=None):
-        head = ["HTTP/1.1 %d Whatever" % status,
+        head = ["HTTP/1.1 %d Whatever" % status, "Date: Sun, 06 Nov 1994 08:49:37 GMT",
                 "Content-Length: %d" % (len(body) if length is None else length)] + list(headers)
         self.s.sendall(("\r\n".join(head) + "\r\n\r\n").encode("latin-1") + body)
 

@@ -261,7 +261,7 @@ static void notices(void **state)
     assert_int_equal(cfg_notices(c, &t, &e), 0);
     assert_string_equal(t.s,
                         "f:6:1: 'events_file' is not used: events is neither samba nor jsonl\n"
-                        "f:7:1: 'ca_file' is not used: transport is not ldaps\n"
+                        "f:7:1: 'ca_file' is not used: transport is not ldaps, winrm not https\n"
                         "f:8:1: 'principal' is not used: there is no keytab\n"
                         "f:9:1: 'write_limit' is not used: it is for write = all without dcs\n");
     text_clear(&t);

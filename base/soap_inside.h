@@ -1,0 +1,11 @@
+/* base/soap_inside.h -- inside base/ only: what the files of soap share. */
+#ifndef CORDON_BASE_SOAP_INSIDE_H
+#define CORDON_BASE_SOAP_INSIDE_H
+
+#include "base/cleanup.h"
+#include "base/soap.h"
+
+/* From an s:Fault. Copies what it keeps. */
+void soap_fault_read(const struct xml_node *fault, struct soap_fault *f);
+
+#endif
