@@ -46,17 +46,19 @@ int gss_step_start(struct gss *g, const void *token, size_t len, gss_cb cb, void
 
 /* Seal a copy of the message as Windows expects it (gss_wrap_iov; the header apart from the data).
  * Appends to *token and *sealed. Unseal appends the plain text. A failure ends the context:
- * ERR_AUTH.
+ * ERR_AUTH. (libgssapi has functions of its own named gss_seal and gss_unseal.)
  */
-int gss_seal(struct gss *g, const void *plain, size_t len, struct text *token, struct text *sealed,
-             struct err *e);
-int gss_unseal(struct gss *g, const void *token, size_t token_len, const void *sealed,
-               size_t sealed_len, struct text *plain, struct err *e);
+int gss_seal_message(struct gss *g, const void *plain, size_t len, struct text *token,
+                     struct text *sealed, struct err *e);
+int gss_unseal_message(struct gss *g, const void *token, size_t token_len, const void *sealed,
+                       size_t sealed_len, struct text *plain, struct err *e);
 
 bool gss_is_done(const struct gss *g);
 /* Seconds until the context ends; 0: it has. */
 uint32_t gss_left_s(const struct gss *g);
-bool gss_is_bound(const struct gss *g);       /* the peer confirmed the channel binding */
+/* Our proof held the channel binding, and the peer accepted it. Whether it looked at the binding it
+ * does not say: a wrong one is refused, none may be taken. */
+bool gss_is_bound(const struct gss *g);
 const char *gss_enctype(const struct gss *g); /* "aes256-cts-hmac-sha1-96"; "" unknown */
 
 #endif

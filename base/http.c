@@ -99,6 +99,7 @@ void http_free(struct http *h)
     if (h->multi != NULL)
         http_multi_free(h);
     free(h->ca_file);
+    free(h->client_cert);
     free(h->proxy);
     free(h->no_proxy);
     free(h->user_agent);
@@ -118,13 +119,17 @@ static int take_settings(struct http *h, const struct http_settings *s, struct e
     const char *agent = s->user_agent != NULL ? s->user_agent : "cordon/" CORDON_VERSION;
 
     h->connect_ms = s->connect_ms != 0 ? s->connect_ms : CONNECT_MS;
-    h->connections = s->connections != 0 ? s->connections : CONNECTIONS;
+    h->connections = s->one_connection ? 1 : s->connections != 0 ? s->connections : CONNECTIONS;
+    h->one_connection = s->one_connection;
+    h->client_cert = text_dup(s->client_cert);
     h->ca_file = text_dup(s->ca_file);
     h->proxy = text_dup(s->proxy);
     h->no_proxy = text_dup(s->no_proxy);
     h->user_agent = text_dup(agent);
-    if ((s->ca_file != NULL && h->ca_file == NULL) || (s->proxy != NULL && h->proxy == NULL) ||
-        (s->no_proxy != NULL && h->no_proxy == NULL) || h->user_agent == NULL)
+    if ((s->ca_file != NULL && h->ca_file == NULL) ||
+        (s->client_cert != NULL && h->client_cert == NULL) ||
+        (s->proxy != NULL && h->proxy == NULL) || (s->no_proxy != NULL && h->no_proxy == NULL) ||
+        h->user_agent == NULL)
         return err_set(e, ERR_NOMEM, 0, "http");
     if (h->ca_file != NULL && access(h->ca_file, R_OK) < 0)
         return err_set(e, ERR_CONFIG, 0, "http: the authorities' file cannot be read");
@@ -154,6 +159,13 @@ int http_new(struct loop *l, const struct http_settings *s, struct http **ret_ht
         return err_set(e, ERR_NOMEM, 0, "http");
     *ret_http = TAKE(h);
     return 0;
+}
+
+void http_hang_up(struct http *h)
+{
+    if (h->multi != NULL)
+        http_multi_free(h); /* the next try makes a new one */
+    h->has_peer = false;
 }
 
 uint64_t http_requests_sent(const struct http *h)
@@ -286,8 +298,8 @@ static bool is_hopeless(const struct http_call *c, CURLcode rc)
     (void)curl_easy_getinfo(c->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_says);
     return rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CACERT_BADFILE ||
            rc == CURLE_SSL_ISSUER_ERROR || rc == CURLE_URL_MALFORMAT ||
-           rc == CURLE_UNSUPPORTED_PROTOCOL || proxy_says == 401 || proxy_says == 403 ||
-           proxy_says == 407;
+           rc == CURLE_SSL_CERTPROBLEM || rc == CURLE_UNSUPPORTED_PROTOCOL || proxy_says == 401 ||
+           proxy_says == 403 || proxy_says == 407;
 }
 
 static enum http_end end_of(const struct http_call *c, CURLcode rc)
@@ -389,6 +401,8 @@ static void judge(struct http_call *c, struct http_verdict *v, CURLcode rc)
                      c->target.host);
         finish(c, NULL, &e);
     } else if (v->end == HTTP_END_ANSWER) {
+        unsigned connected = http_easy_connected(c); /* sets the peer */
+
         finish(c,
                &(struct http_answer){
                    .status = v->status,
@@ -400,6 +414,8 @@ static void judge(struct http_call *c, struct http_verdict *v, CURLcode rc)
                    .date_ms = date,
                    .tries = c->tries,
                    .unclear = acted_before,
+                   .new_connections = connected,
+                   .peer = c->h->has_peer && c->target.tls ? &c->h->peer : NULL,
                    .headers_ = &c->got,
                },
                NULL);

@@ -4,7 +4,7 @@
  * 1.2 or later with the system's authorities or `ca_file`, certificate and host name always
  * checked. No redirect is followed, no cookie kept, no .netrc or proxy variable read. https only;
  * plain http only where a call says HTTP_PLAIN_LOCAL and the host is a fixed metadata address or
- * loopback.
+ * loopback, or HTTP_PLAIN_SEALED.
  *
  * The asynchronous contract of style.md, 1: the callback runs once, later, from the loop; a call
  * copies what it needs and frees itself after its callback.
@@ -31,12 +31,19 @@ struct http_settings {                /* copied */
     const char *user_agent;           /* NULL: "cordon/VERSION" */
     uint64_t connect_ms;              /* per connection; 0: 10 s */
     size_t connections;               /* to one host at a time; 0: 8 */
+    const char *client_cert;          /* PEM, certificate and key; NULL: none */
+    /* For a login that belongs to the connection: HTTP/1.1, one connection and no second one beside
+     * it, no proxy, no packing of answers; the peer's certificate is looked at. One call at a time.
+     */
+    bool one_connection;
 };
 
 int http_new(struct loop *l, const struct http_settings *s, struct http **ret_http, struct err *e);
 /* Calls still running end without their callbacks. */
 void http_free(struct http *h);
 void http_freep(struct http **h);
+/* Ends the connections that are kept. No call may be running. From a call's callback is fine. */
+void http_hang_up(struct http *h);
 
 struct http_header {
     const char *name, *value;
@@ -55,6 +62,9 @@ enum {
     HTTP_SECRET = 4,      /* the body, asked or answered, holds a secret: wiped when freed */
     HTTP_ONE_TRY = 8,     /* hand back every answer as it is, 429 and 5xx, too; and every failure */
     HTTP_READS = 16, /* it changes nothing although it is no GET: its ends are sorted like one */
+    HTTP_PLAIN_SEALED = 32,    /* http:// is fine: the caller has sealed the body, or there is
+                                  nothing in it that anybody may not see or change */
+    HTTP_SAME_CONNECTION = 64, /* over the connection that stands, or not at all: ERR_UNSENT */
 };
 
 struct http_ask {       /* copied by http_start */
@@ -78,6 +88,15 @@ struct http_ask {       /* copied by http_start */
                               ("client-request-id"); NULL: none */
 };
 
+enum { HTTP_BINDING_MAX = 96 };
+struct http_peer {     /* the server's certificate */
+    char subject[256]; /* shown text */
+    int64_t ends_ms;   /* Unix ms; 0: unknown */
+    /* RFC 5929: "tls-server-end-point:" and the hash; 0 bytes: its signature has no one hash */
+    unsigned char binding[HTTP_BINDING_MAX];
+    size_t binding_len;
+};
+
 struct http_answer { /* borrowed: valid during the callback only */
     long status;
     const char *body; /* NUL behind it; never NULL. Where the server gave no length (HTTP/1 only), a
@@ -91,7 +110,9 @@ struct http_answer { /* borrowed: valid during the callback only */
     unsigned tries;
     bool unclear; /* an earlier try was sent, came to no clear end, and may have acted: even where
                      this answer is a clear no. Never with a GET or HTTP_READS */
-    const void *headers_; /* for http_header_get */
+    unsigned new_connections;     /* opened for the last try */
+    const struct http_peer *peer; /* TLS and one_connection: of the connection; else NULL */
+    const void *headers_;         /* for http_header_get */
 };
 
 /* `a` where a whole answer came, whatever its status; else NULL and why: ERR_UNSENT (name look-up,

@@ -162,11 +162,17 @@ bool http_easy_sent(const struct http_call *c)
 static int on_send(void *arg, char *peer, char *us, int peer_port, int our_port)
 {
     struct http_call *c = arg;
+    long connects = 0;
 
     (void)peer;
     (void)us;
     (void)peer_port;
     (void)our_port;
+    if ((c->flags & HTTP_SAME_CONNECTION) != 0 &&
+        curl_easy_getinfo(c->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK && connects > 0) {
+        c->resend_stopped = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
     if (c->sends > 0 && c->repeat == HTTP_ONCE && http_easy_sent(c) && !c->refused_stream) {
         c->resend_stopped = true;
         return CURL_PREREQFUNC_ABORT;
@@ -177,6 +183,26 @@ static int on_send(void *arg, char *peer, char *us, int peer_port, int our_port)
     c->refused_stream = false;
     c->h->sent++;
     return CURL_PREREQFUNC_OK;
+}
+
+unsigned http_easy_connected(const struct http_call *c)
+{
+    struct curl_certinfo *chain = NULL;
+    long connects = 0;
+
+    (void)curl_easy_getinfo(c->easy, CURLINFO_NUM_CONNECTS, &connects);
+    if (connects <= 0)
+        return 0;
+    c->h->has_peer = false;
+    if (c->h->one_connection && c->target.tls &&
+        curl_easy_getinfo(c->easy, CURLINFO_CERTINFO, &chain) == CURLE_OK && chain != NULL &&
+        chain->num_of_certs > 0) {
+        for (const struct curl_slist *l = chain->certinfo[0]; l != NULL; l = l->next) {
+            if (text_starts(l->data, "Cert:"))
+                c->h->has_peer = http_peer_read(l->data + strlen("Cert:"), &c->h->peer);
+        }
+    }
+    return (unsigned)connects;
 }
 
 /* Only to learn of REFUSED_STREAM: nothing else here is looked at, least of all headers. Were the
@@ -235,13 +261,20 @@ static int set_trust(const struct http *h, CURL *easy, struct err *e)
         SET(CURLOPT_CAINFO, h->ca_file != NULL ? h->ca_file : system);
         SET(CURLOPT_CAPATH, (char *)NULL);
     }
+    if (h->one_connection)
+        SET(CURLOPT_CERTINFO, 1L);
+    if (h->client_cert != NULL) {
+        SET(CURLOPT_SSLCERT, h->client_cert); /* the key is looked for in the same file */
+        SET(CURLOPT_SSLCERTTYPE, "PEM");
+    }
     return 0;
 }
 
 static int set_way(const struct http_call *c, CURL *easy, struct err *e)
 {
     const struct http *h = c->h;
-    bool proxy = h->proxy != NULL && (c->flags & HTTP_NO_PROXY) == 0 && c->target.tls;
+    bool proxy =
+        h->proxy != NULL && !h->one_connection && (c->flags & HTTP_NO_PROXY) == 0 && c->target.tls;
 
     SET(CURLOPT_URL, c->url);
     SET(CURLOPT_PROTOCOLS_STR, c->target.tls ? "https" : "http");
@@ -256,7 +289,8 @@ static int set_way(const struct http_call *c, CURL *easy, struct err *e)
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     if (proxy && h->proxy_headers != NULL)
         SET(CURLOPT_PROXYHEADER, h->proxy_headers);
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    SET(CURLOPT_HTTP_VERSION,
+        (long)(h->one_connection ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
     SET(CURLOPT_PIPEWAIT, 1L); /* rather share a connection than open one */
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)h->connect_ms);
@@ -282,7 +316,8 @@ static int set_request(struct http_call *c, CURL *easy, struct err *e)
     if (!post)
         SET(CURLOPT_CUSTOMREQUEST, c->method);
     SET(CURLOPT_USERAGENT, c->h->user_agent);
-    SET(CURLOPT_ACCEPT_ENCODING, "gzip");
+    if (!c->h->one_connection)
+        SET(CURLOPT_ACCEPT_ENCODING, "gzip");
     SET(CURLOPT_PREREQFUNCTION, on_send);
     SET(CURLOPT_PREREQDATA, c);
     if (c->repeat == HTTP_ONCE) {
@@ -327,7 +362,7 @@ static int check_url(struct http_call *c, const char *url, struct err *e)
         return err_set(e, ERR_INVALID, 0, "http: a URL that cannot be used: %s", why);
     plain_fine = (c->flags & HTTP_PLAIN_LOCAL) != 0 &&
                  (http_url_is_loopback(&c->target) || http_url_is_metadata(&c->target));
-    if (!c->target.tls && !plain_fine)
+    if (!c->target.tls && !plain_fine && (c->flags & HTTP_PLAIN_SEALED) == 0)
         return err_set(e, ERR_INVALID, 0, "http: %s: only https:// is used", c->target.host);
     if (http_url_is_link_local(&c->target) && !plain_fine)
         return err_set(e, ERR_INVALID, 0, "http: %s: a link-local address", c->target.host);

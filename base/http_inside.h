@@ -4,6 +4,7 @@
  *   http_multi.c   curl's multi handle on the loop
  *   http_easy.c    from an http_ask to a curl handle: the one place where its options are set
  *   http_answer.c  what comes back: headers and body, within their limits
+ *   http_peer.c    the server's certificate, where a login is bound to it
  */
 #ifndef CORDON_BASE_HTTP_INSIDE_H
 #define CORDON_BASE_HTTP_INSIDE_H
@@ -94,7 +95,7 @@ struct http_call {
     unsigned sends;      /* how often curl was about to send, in this try */
     long size_before;    /* of requests (a proxy's CONNECT), when it first was */
     bool refused_stream; /* HTTP/2: the peer says that it has not looked at it */
-    bool resend_stopped; /* curl would have sent it once more, unasked */
+    bool resend_stopped; /* curl would have sent it once more, unasked, or on a new connection */
 
     /* all of it */
     enum http_state state;
@@ -110,10 +111,13 @@ struct http {
     struct loop_timer *timer; /* curl's */
     struct http_socket *sockets;
     struct http_call *calls;
-    char *ca_file, *proxy, *no_proxy, *user_agent;
+    char *ca_file, *client_cert, *proxy, *no_proxy, *user_agent;
     struct curl_slist *proxy_headers; /* the login: wiped when freed */
     uint64_t connect_ms;
     size_t connections;
+    bool one_connection;
+    struct http_peer peer; /* one_connection: of the last connection */
+    bool has_peer;
     uint64_t sent;
     unsigned busy; /* we are below one of our own callbacks: memory of `h` must stay */
     bool freed;    /* http_free was called there */
@@ -132,6 +136,10 @@ int http_easy_make(struct http_call *c, const struct http_ask *ask, struct err *
 int http_easy_again(struct http_call *c, struct err *e);
 /* Did bytes of the request itself (not of a proxy's CONNECT) go out? */
 bool http_easy_sent(const struct http_call *c);
+/* New connections of this try. Where there is one, h->peer is of it now. */
+unsigned http_easy_connected(const struct http_call *c);
+/* False: not a certificate in PEM. */
+bool http_peer_read(const char *pem, struct http_peer *ret_peer);
 /* Wipes each string and frees all. */
 void http_slist_free(struct curl_slist *l);
 /* "name: value" of which `value` may be a secret; malloc'd, in front of *list. */

@@ -108,7 +108,8 @@ CURLM *http_multi_make(struct http *h)
         curl_multi_setopt(m, CURLMOPT_TIMERDATA, h) != CURLM_OK ||
         curl_multi_setopt(m, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX) != CURLM_OK ||
         curl_multi_setopt(m, CURLMOPT_MAX_HOST_CONNECTIONS, (long)h->connections) != CURLM_OK ||
-        curl_multi_setopt(m, CURLMOPT_MAXCONNECTS, (long)CACHED_CONNECTIONS) != CURLM_OK) {
+        curl_multi_setopt(m, CURLMOPT_MAXCONNECTS,
+                          h->one_connection ? 1L : (long)CACHED_CONNECTIONS) != CURLM_OK) {
         (void)curl_multi_cleanup(m);
         return NULL;
     }

@@ -88,7 +88,7 @@ void winrm_call_abandon(struct winrm_call *c);
 struct winrm_facts {
     char offered[128]; /* schemes of its last 401, "Negotiate, Kerberos"; "" */
     bool connected, authenticated;
-    bool bound; /* it confirmed the channel binding */
+    bool bound; /* it accepted a login with the channel binding, see gss_is_bound */
     char enctype[64];
     uint32_t context_left_s;
     char tls_subject[256];     /* of its certificate; "" */

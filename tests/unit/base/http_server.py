@@ -6,13 +6,14 @@
 makes certificates in DIR (which is ours to write to), listens on loopback ports of the kernel's
 choice, prints one line, and ends when its standard input does:
 
-    good=N wronghost=N stranger=N old=N plain=N proxy=N
+    good=N wronghost=N stranger=N old=N plain=N proxy=N mutual=N
 
 good       TLS, its certificate is for localhost and 127.0.0.1, by DIR/ca.pem
 wronghost  the same authority, but for other.example
 stranger   for localhost, by an authority that nobody knows
 old        TLS 1.1 and nothing newer
 plain      no TLS
+mutual     as good, for who shows a certificate by DIR/ca.pem (DIR/client.pem: one, with its key)
 proxy      CONNECT, for cordon:pass%word: it keeps the lines it was sent for /seen?name=proxy
 
 A request for /ACTION?name=NAME&times=N is counted under NAME; the action is taken the first N times
@@ -63,6 +64,10 @@ def make_certificates(folder):
         run("openssl", "x509", "-req", "-in", at(name + ".csr"), "-CA", at(ca + ".pem"), "-CAkey",
             at(ca + ".key"), "-CAcreateserial", "-days", "2", "-extfile", at(name + ".ext"), "-out",
             at(name + ".pem"))
+    with open(at("client.pem"), "w", encoding="ascii") as f:
+        for part in ("good.pem", "good.key"):
+            with open(at(part), encoding="ascii") as g:
+                f.write(g.read())
 
 
 def context(folder, name, old=False):
@@ -324,10 +329,13 @@ def main():
     folder = sys.argv[1]
     make_certificates(folder)
     good = context(folder, "good")
-    print("good=%d wronghost=%d stranger=%d old=%d plain=%d proxy=%d" % (
+    mutual = context(folder, "good")
+    mutual.verify_mode = ssl.CERT_REQUIRED
+    mutual.load_verify_locations(os.path.join(folder, "ca.pem"))
+    print("good=%d wronghost=%d stranger=%d old=%d plain=%d proxy=%d mutual=%d" % (
         listen(serve, good), listen(serve, context(folder, "wronghost")),
         listen(serve, context(folder, "stranger")), listen(serve, context(folder, "good", True)),
-        listen(serve, None), listen(serve_proxy, None)), flush=True)
+        listen(serve, None), listen(serve_proxy, None), listen(serve, mutual)), flush=True)
     sys.stdin.read()
 
 
