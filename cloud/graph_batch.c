@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cloud/graph_inside.h"
+#include "cloud/media.h"
 
 #define PARTS 20
 #define BATCHES 4
@@ -329,9 +330,12 @@ static void take_part(struct graph_batch *b, const struct cJSON *part, const str
     if (status >= 500 && status != 503 &&
         (!graph_is_write(c) || (c->flags & GRAPH_IDEMPOTENT) != 0) && later(c, 0))
         return;
-    graph_call_answer(c, (long)status, "", 0, json_get(part, "body"),
-                      request_id != NULL ? request_id : a->request_id, a->client_request_id,
-                      a->date_ms);
+    graph_call_answer(
+        c, &(struct graph_reply){.status = (long)status,
+                                 .json = json_get(part, "body"),
+                                 .request_id = request_id != NULL ? request_id : a->request_id,
+                                 .client_request_id = a->client_request_id,
+                                 .date_ms = a->date_ms});
 }
 
 static void on_answer(void *arg, const struct http_answer *a, const struct err *e)
@@ -344,6 +348,8 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
                                  .string = 512 * 1024,
                                  .flags = JSON_FLOATS};
     const struct cJSON *parts;
+    char foreign[MEDIA_NAME];
+    bool is_foreign;
     uint64_t longest = 0;
     struct err mine;
 
@@ -366,7 +372,16 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
         batch_end(b);
         return;
     }
-    if (json_parse(a->body, a->len, &limits, &j, &mine) < 0 && a->status == 200) {
+    is_foreign = media_is_foreign(a, foreign);
+    if (a->status == 200 && is_foreign) {
+        (void)err_set(&mine, ERR_UNPROVEN, 0,
+                      "Graph $batch: the answer is %s, not JSON: the page of a proxy, it seems",
+                      foreign);
+        fail_all(b, &mine);
+        batch_end(b);
+        return;
+    }
+    if (!is_foreign && json_parse(a->body, a->len, &limits, &j, &mine) < 0 && a->status == 200) {
         (void)err_set(&mine, ERR_UNPROVEN, 0, "Graph $batch: no clean JSON (request-id %.60s)",
                       a->request_id);
         fail_all(b, &mine);
@@ -377,11 +392,15 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
         for (size_t i = 0; i < b->count; i++) {
             struct graph_call *c = TAKE(b->calls[i]);
 
-            if (c != NULL)
-                c->unclear = a->unclear;
-            if (c != NULL)
-                graph_call_answer(c, a->status < 400 ? 500 : a->status, "", 0, j, a->request_id,
-                                  a->client_request_id, a->date_ms);
+            if (c == NULL)
+                continue;
+            c->unclear = a->unclear;
+            graph_call_answer(c, &(struct graph_reply){.status = a->status < 400 ? 500 : a->status,
+                                                       .json = j,
+                                                       .foreign = is_foreign ? foreign : NULL,
+                                                       .request_id = a->request_id,
+                                                       .client_request_id = a->client_request_id,
+                                                       .date_ms = a->date_ms});
         }
         batch_end(b);
         return;
