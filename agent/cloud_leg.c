@@ -229,7 +229,7 @@ static void on_matched(void *arg, const struct entra_user *u, const struct err *
         e = &mine;
     if (e == NULL) {
         leg_move(l, LEG_JUDGING);
-        if (entra_guard_start(cf->w->cloud->graph, &l->user, BUDGET_MS,
+        if (entra_guard_start(cf->w->cloud->graph, cf->w->cloud->owners, &l->user, BUDGET_MS,
                               &cf->w->cfg->entra.protected_groups, on_guarded, l, &l->call,
                               &mine) == 0)
             return;

@@ -38,7 +38,7 @@ static const struct {
      false,
      false},
     {{"GroupMember.Read.All", "Group.Read.All", "Directory.Read.All"},
-     "see role-assignable groups",
+     "see members and owners of role-assignable groups",
      false,
      false},
     {{"AdministrativeUnit.Read.All", "Directory.Read.All"}, "see restricted units", false, false},

@@ -42,6 +42,7 @@ static const struct {
     {"GET", "/roleManagement/", "RoleManagement.Read.Directory"},
     {"GET", "administrativeUnit", "AdministrativeUnit.Read.All"},
     {"PATCH", "/users/", "User.EnableDisableAccount.All"},
+    {"GET", "/groups", "GroupMember.Read.All"},
     {"GET", "/users", "User.Read.All"},
 };
 

@@ -62,7 +62,15 @@ like "$(field detail)" "Global Administrator" "  by name of the role"
 order DELETE roleAssignments >/dev/null; order POST groups "{\"displayName\":\"Tier0\",\"isAssignableToRole\":true,\"members\":[\"$frank\"]}" >/dev/null
 run disable frank
 is "$(field verdict) $(uac frank)" "refused 512" "a role-assignable group: refused"
-order DELETE groups >/dev/null; order POST administrativeUnits "{\"displayName\":\"Vault\",\"isMemberManagementRestricted\":true,\"members\":[\"$frank\"]}" >/dev/null
+order DELETE groups >/dev/null; order POST groups "{\"displayName\":\"Tier0\",\"isAssignableToRole\":true,\"members\":[],\"owners\":[\"$frank\"]}" >/dev/null
+run disable frank
+is "$(field verdict) $(field rule) $rc $(uac frank) $(entra frank accountEnabled)" "refused privileged 12 512 true" "its owner, who can make himself a member: refused"
+like "$(field detail)" "owner of the role-assignable group Tier0" "  by name of the group"
+order DELETE groups >/dev/null; order POST groups "{\"displayName\":\"Crowd\",\"isAssignableToRole\":true,\"members\":[],\"owners\":[$(for i in $(seq 10 39); do printf '"bbbbbbbb-0000-4000-8000-0000000000%s",' "$i"; done)\"$frank\"]}" >/dev/null
+run disable frank
+is "$(field verdict) $(field rule) $(uac frank)" "refused privileged 512" "one of more owners than an \$expand shows: refused"
+order DELETE groups >/dev/null; order POST groups "{\"displayName\":\"Chess\",\"members\":[],\"owners\":[\"$frank\"]}" >/dev/null
+order POST administrativeUnits "{\"displayName\":\"Vault\",\"isMemberManagementRestricted\":true,\"members\":[\"$frank\"]}" >/dev/null
 run disable frank
 is "$(field verdict) $(field rule) $(uac frank)" "refused restricted-unit 512" "a restricted management unit: refused"
 order DELETE administrativeUnits >/dev/null

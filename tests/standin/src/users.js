@@ -302,6 +302,29 @@ function administrativeUnits(ctx) {
   return finish(ctx, unitsOf(ctx.tenant, u), 'administrativeUnits');
 }
 
+// --- groups and their owners ---
+const EXPANDED = 20; // so many of a relation does an $expand show, without a word of the rest
+const asOwner = (id) => ({ '@odata.type': '#microsoft.graph.user', id });
+function listGroups(ctx) {
+  const expand = one(ctx, '$expand');
+  if (expand !== undefined && expand !== 'owners($select=id)')
+    throw new Refusal(400, 'Request_BadRequest', 'Unsupported $expand.');
+  const l = filtered(
+    ctx,
+    ctx.tenant.groups.map((g) => ({ ...asGroup(g), g })),
+    { id: ['eq', 'in'], displayName: ['eq', 'startswith'], isAssignableToRole: ['eq', 'ne+', 'not+'] },
+  ).map(({ g, ...o }) => ({
+    ...selected(ctx, o, {}),
+    ...(expand ? { owners: (g.owners || []).slice(0, EXPANDED).map(asOwner) } : {}),
+  }));
+  return { status: 200, body: page(ctx, l, 'groups') };
+}
+function listGroupOwners(ctx) {
+  const g = ctx.tenant.groups.find((x) => x.id === ctx.params['group-id']);
+  if (!g) throw new Refusal(404, 'Request_ResourceNotFound', 'Resource does not exist.');
+  return finish(ctx, (g.owners || []).map(asOwner), 'directoryObjects');
+}
+
 // --- role management ---
 const MANDATORY = 'The filter on principalId or roleDefinitionId is mandatory.';
 const definition = (ctx, a) => ctx.tenant.roleDefinitions.find((r) => r.id === a.roleDefinitionId) || null;
@@ -391,6 +414,8 @@ module.exports = {
     transitiveDirectoryRoles,
     transitiveGroups,
     administrativeUnits,
+    listGroups,
+    listGroupOwners,
     roleAssignments,
     transitiveRoleAssignments,
     roleEligibility,

@@ -338,6 +338,27 @@ module.exports = async () => {
     r.json.value.some((x) => x.isAssignableToRole === true),
     'groups: role-assignable',
   );
+  const owned = () =>
+    graph(
+      'GET',
+      `/groups${q({ filter: 'isAssignableToRole eq true', select: 'id,displayName,isAssignableToRole', expand: 'owners($select=id)' })}`,
+    );
+  r = await owned();
+  is(
+    r.json.value.map((x) => [x.displayName, x.owners.map((o) => o.id)]),
+    [['Tier0', [owner.id]]],
+    'owners: of the role-assignable groups, and of no other',
+  );
+  const crowd = Array.from({ length: 25 }, (_, i) => `bbbbbbbb-0000-4000-8000-0000000000${10 + i}`);
+  const others = (await order('GET', '/groups')).filter((x) => x.id !== g.id);
+  await order('PUT', '/groups', [...others, { ...g, owners: crowd }]);
+  is((await owned()).json.value[0].owners.length, 20, 'owners: an $expand shows twenty');
+  is(
+    (await graph('GET', `/groups/${g.id}/owners${q({ select: 'id' })}`)).json.value.length,
+    25,
+    'owners: their own list shows all',
+  );
+  is(await violations(), [], 'owners: as described');
   r = await graph(
     'GET',
     `/users/${restricted.id}/memberOf/microsoft.graph.administrativeUnit${q({ count: 'true', select: 'id,displayName,isMemberManagementRestricted' })}`,
