@@ -127,6 +127,19 @@ function mayChange(ctx, u) {
   }
 }
 
+// A role of the whole tenant is in the token; one of an administrative unit is not.
+function maySetPasswords(ctx, u) {
+  const enough = [ROLE.userAdmin, ROLE.privAuthAdmin, ROLE.globalAdmin];
+  const unit = (scope) => ctx.tenant.administrativeUnits.find((a) => scope === `/administrativeUnits/${a.id}`);
+  return (
+    ctx.claims.wids.some((w) => enough.includes(w)) ||
+    ctx.tenant
+      .assignmentsOf(ctx.claims.oid)
+      .filter((a) => enough.includes(a.roleDefinitionId) && unit(a.directoryScopeId))
+      .some((a) => (unit(a.directoryScopeId).members || []).includes(u.id))
+  );
+}
+
 function updateUser(ctx) {
   const u = target(ctx);
   const { json, tenant, claims } = ctx;
@@ -136,8 +149,7 @@ function updateUser(ctx) {
   if ('accountEnabled' in json) has(WRITE_ENABLED);
   if ('passwordProfile' in json) {
     has(WRITE_PASSWORD);
-    if (!claims.wids.some((w) => [ROLE.userAdmin, ROLE.privAuthAdmin, ROLE.globalAdmin].includes(w)))
-      throw new Refusal(403, 'Authorization_RequestDenied', DENIED);
+    if (!maySetPasswords(ctx, u)) throw new Refusal(403, 'Authorization_RequestDenied', DENIED);
     if (u.p.onPremisesSyncEnabled === true) throw new Refusal(400, 'Request_BadRequest', ON_PREM);
   }
   mayChange(ctx, u);

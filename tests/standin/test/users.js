@@ -279,6 +279,30 @@ module.exports = async () => {
     204,
     "password: of the cloud's own",
   );
+  await order('PATCH', '/app', { wids: [] });
+  await token({ anew: true });
+  const [near] = await order('POST', '/users', [{ userPrincipalName: 'near@corp.example.com' }]);
+  const must = { passwordProfile: { forceChangePasswordNextSignIn: true } };
+  const before1 = await order('GET', '/roleAssignments');
+  await order('POST', '/administrativeUnits', {
+    id: 'aaaaaaaa-0000-4000-8000-000000000002',
+    displayName: 'Branch',
+    members: [near.id],
+  });
+  await order('POST', '/roleAssignments', {
+    principalId: (await order('GET', '/app')).objectId,
+    roleDefinitionId: UA,
+    directoryScopeId: '/administrativeUnits/aaaaaaaa-0000-4000-8000-000000000002',
+  });
+  is(
+    [
+      (await graph('PATCH', `/users/${near.id}`, must)).status,
+      (await graph('PATCH', `/users/${owner.id}`, must)).status,
+    ],
+    [204, 403],
+    'password: by a role at a unit, for its members',
+  );
+  await order('PUT', '/roleAssignments', before1);
   ok(
     !JSON.stringify(await order('GET', '/requests')).includes('Xx1!xxxxxxxxxxx'),
     'password: never on record',

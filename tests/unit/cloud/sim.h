@@ -73,8 +73,9 @@ static struct {
     unsigned tokens, tokens_refused;
     enum err_code token_code; /* the token source fails so */
     struct secret *token;
-    const char *roles; /* in the token: " User.Read.All "; NULL: it is opaque */
-    char claims[128];  /* of the last challenge */
+    const char *roles;      /* in the token: " User.Read.All "; NULL: it is opaque */
+    const char *wids, *oid; /* and this; NULL: nothing */
+    char claims[128];       /* of the last challenge */
     char last_path[4096], last_body[16384], last_headers[1024];
 } sim;
 
@@ -523,10 +524,24 @@ void __wrap_token_refused(struct token_source *t, const struct secret *authoriza
 
 /* --- what the token says ----------------------------------------------------------------- */
 
+const char *__wrap_token_directory_roles(const struct token_source *t);
+const char *__wrap_token_object_id(const struct token_source *t);
 struct loop *__wrap_graph_loop(const struct graph *g);
 struct token_source *__wrap_graph_token(const struct graph *g);
 bool __wrap_token_readable(const struct token_source *t);
 bool __wrap_token_has_role(const struct token_source *t, const char *role);
+
+const char *__wrap_token_directory_roles(const struct token_source *t)
+{
+    (void)t;
+    return sim.wids != NULL ? sim.wids : "";
+}
+
+const char *__wrap_token_object_id(const struct token_source *t)
+{
+    (void)t;
+    return sim.oid != NULL ? sim.oid : "";
+}
 
 struct loop *__wrap_graph_loop(const struct graph *g)
 {
