@@ -133,14 +133,25 @@ static void fail_all(struct graph_batch *b, const struct err *e)
     }
 }
 
+/* Nothing would ever call them otherwise. */
+static void fail_line(struct graph *g, const struct err *e)
+{
+    while (g->line != NULL) {
+        struct graph_call *c = g->line;
+
+        graph_batch_drop(c);
+        graph_call_fail(c, e);
+    }
+}
+
 static void batch_end(struct graph_batch *b)
 {
     struct graph *g = b->g;
-    struct err ignored;
+    struct err e;
 
     batch_free(b);
-    if (g->line != NULL)
-        (void)wake_line(g, &ignored);
+    if (g->line != NULL && wake_line(g, &e) < 0)
+        fail_line(g, &e);
 }
 
 static void on_line(void *arg)
@@ -153,8 +164,11 @@ static void on_line(void *arg)
         struct graph_call **at = &g->line;
         struct err e;
 
-        if (b == NULL)
-            return; /* the deadline of each call ends it */
+        if (b == NULL) {
+            (void)err_set(&e, ERR_NOMEM, 0, "Graph");
+            fail_line(g, &e);
+            return;
+        }
         b->g = g;
         b->next = g->batches;
         g->batches = b;
@@ -237,7 +251,7 @@ static void on_token(void *arg, const struct secret *authorization, const struct
     json_out_array(&o, "requests");
     for (size_t i = 0; i < b->count; i++) {
         struct graph_call *c = b->calls[i];
-        uint64_t now = loop_now(b->g->loop);
+        uint64_t now = loop_now(b->g->loop), left;
 
         if (c == NULL)
             continue;
@@ -246,11 +260,17 @@ static void on_token(void *arg, const struct secret *authorization, const struct
         reads = reads && !graph_is_write(c);
         if (graph_is_write(c) && (c->flags & GRAPH_IDEMPOTENT) == 0)
             ask.repeat = HTTP_ONCE;
-        if (c->deadline > now && c->deadline - now > ask.all_ms)
-            ask.all_ms = c->deadline - now;
+        left = c->deadline > now ? c->deadline - now : 1;
+        if (left > ask.all_ms)
+            ask.all_ms = left;
     }
     json_out_end_array(&o);
     json_out_end_object(&o);
+    if (ask.all_ms == 0) { /* all were given up meanwhile */
+        text_wipe(&body);
+        batch_end(b);
+        return;
+    }
     if (reads)
         ask.flags |= HTTP_READS;
     text_addf(&url, "%s%s/$batch", b->g->root, b->beta ? "/beta" : "/v1.0");
