@@ -63,7 +63,8 @@ static int open_entra(struct cloud *c, const struct cfg_domain *domain, struct e
         s.runner = sync_winrm_runner(c->sync_winrm);
     }
     if (cloud_token(c, entra->graph_url, &c->token, e) < 0 ||
-        graph_new(c->loop, c->http, c->token, entra->graph_url, &c->graph, e) < 0)
+        graph_new(c->loop, c->http, c->token, entra->graph_url, &c->graph, e) < 0 ||
+        entra_owners_new(c->graph, &c->owners, e) < 0)
         return err_wrap(e, "[entra]");
     if (sync_new(c->loop, c->graph, &s, &c->sync, e) < 0)
         return err_wrap(e, "[entra] sync");
@@ -116,10 +117,13 @@ int cloud_open(struct loop *l, const struct cfg *cfg, const struct cfg_domain *d
 /* What there is to know is known when a case asks. */
 static void on_early(void *arg, const struct secret *authorization, const struct err *e)
 {
-    (void)arg;
+    const struct cloud *c = arg;
+
     (void)authorization;
     if (e != NULL)
         log_debug("cloud: %s", e->msg);
+    else
+        entra_owners_warm_up(c->owners);
 }
 
 void cloud_warm_up(struct cloud *c)
@@ -145,6 +149,7 @@ void cloud_close(struct cloud *c)
     sync_free(c->sync);
     sync_winrm_free(c->sync_winrm);
     okta_free(c->okta);
+    entra_owners_free(c->owners);
     graph_free(c->graph);
     token_free(c->token);
     token_free(c->okta_token);

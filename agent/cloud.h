@@ -7,6 +7,7 @@
 
 #include "base/http.h"
 #include "base/loop.h"
+#include "cloud/entra_owners.h"
 #include "cloud/graph.h"
 #include "cloud/okta.h"
 #include "cloud/sync.h"
@@ -20,7 +21,8 @@ struct cloud {
     struct http *http;
     struct token_source *token; /* for Graph; NULL: no [entra] */
     struct graph *graph;
-    uint64_t down_until; /* by loop_now: Graph could not be reached just now; 0 */
+    struct entra_owners *owners; /* of role-assignable groups, for the guard */
+    uint64_t down_until;         /* by loop_now: Graph could not be reached just now; 0 */
     struct err down_why;
     struct token_source *logs_token; /* for Log Analytics; NULL until asked for */
     struct sync *sync;
@@ -36,7 +38,8 @@ int cloud_open(struct loop *l, const struct cfg *cfg, const struct cfg_domain *d
 /* The ticket that the sync server is logged in to with: whenever the set of DCs changed. NULLs are
  * fine. */
 void cloud_follow(struct cloud *c, struct ad_dcs *dcs);
-/* Begins to ask for a token while the DCs are being opened. */
+/* Begins to ask for a token while the DCs are being opened; and then for what the guard will want
+ * to know of the tenant. */
 void cloud_warm_up(struct cloud *c);
 void cloud_close(struct cloud *c);
 /* Another token by the same credential, for another resource (Log Analytics); the caller frees. */

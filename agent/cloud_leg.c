@@ -4,7 +4,8 @@
  *   on_matched        nobody: no cloud part. Somebody: who is that?
  *   on_guarded        privileged: refused, here and in AD
  *   cloud_leg_go      nothing to wait for any more: act
- *   act_next          each act: already so, or intent -> on_intended -> cloud_act_answered
+ *   act_next          each act: already so; or what it needs is there (cloud_act_checked), then
+ *                     intent -> on_intended -> cloud_act_answered
  *   look, on_look     one question for all of them: does the user show it?
  *   leg_sync          every DC shows the change: push it through (cloud_sync.c), and look again
  *   leg_end           the one way out
@@ -229,7 +230,7 @@ static void on_matched(void *arg, const struct entra_user *u, const struct err *
         e = &mine;
     if (e == NULL) {
         leg_move(l, LEG_JUDGING);
-        if (entra_guard_start(cf->w->cloud->graph, &l->user, BUDGET_MS,
+        if (entra_guard_start(cf->w->cloud->graph, cf->w->cloud->owners, &l->user, BUDGET_MS,
                               &cf->w->cfg->entra.protected_groups, on_guarded, l, &l->call,
                               &mine) == 0)
             return;
@@ -390,6 +391,12 @@ static void act_all(struct cloud_leg *l)
     act_next(l);
 }
 
+static int act_begin(struct cloud_act *x, struct err *e)
+{
+    x->state = CACT_INTENT;
+    return leg_intend(x, on_intended, e);
+}
+
 static void act_next(struct cloud_leg *l)
 {
     struct casefile *cf = l->cf;
@@ -426,8 +433,7 @@ static void act_next(struct cloud_leg *l)
             act_end(x, OUT_ALREADY, words);
             continue;
         }
-        x->state = CACT_INTENT;
-        if (leg_intend(x, on_intended, &e) == 0)
+        if ((x->kind->check != NULL ? x->kind->check(x, &e) : act_begin(x, &e)) == 0)
             return;
         act_end(x, OUT_FAILED, e.msg);
     }
@@ -437,6 +443,33 @@ static void act_next(struct cloud_leg *l)
         look(l);
     else
         leg_after_acts(l);
+}
+
+void cloud_act_checked(struct cloud_act *x, const char *lacking)
+{
+    char words[STEP_DETAIL];
+    struct err e;
+
+    x->leg->call = NULL;
+    if (x->leg->cf->ending)
+        return;
+    if (lacking == NULL && x->leg->interrupted)
+        lacking = "told to stop";
+    if (lacking == NULL && act_begin(x, &e) == 0)
+        return;
+    (void)snprintf(words, sizeof(words), "not sent: %.480s", lacking != NULL ? lacking : e.msg);
+    act_end(x, OUT_FAILED, words);
+    act_next(x->leg);
+}
+
+void cloud_act_skipped(struct cloud_act *x, const char *step, const char *words)
+{
+    struct step s = {.name = step, .target = x->kind->target, .outcome = OUT_SKIPPED};
+
+    s.started_us = s.ended_us = run_now_us(x->leg->cf);
+    step_say(&s, "%s", words);
+    run_tell_and_record(x->leg->cf, &s);
+    step_done(&s);
 }
 
 static void on_intended(void *arg, const struct err *e)
@@ -720,6 +753,7 @@ void cloud_leg_dry(struct casefile *cf)
     for (size_t i = 0; l != NULL && i < l->act_count; i++) {
         struct cloud_act *x = &l->acts[i];
         const char *cannot, *already;
+        char lacking[STEP_DETAIL];
 
         x->step.outcome = l->refused ? OUT_REFUSED : OUT_SKIPPED;
         if (!l->has_user || l->refused) {
@@ -729,6 +763,8 @@ void cloud_leg_dry(struct casefile *cf)
             already = x->kind->already != NULL ? x->kind->already(x, &l->user) : NULL;
             if (cannot != NULL)
                 step_say(&x->step, "%s", cannot);
+            else if (already == NULL && x->kind->lacking != NULL && x->kind->lacking(x, lacking))
+                step_say(&x->step, "would not %s: %s", x->kind->would, lacking);
             else
                 step_say(&x->step, "would %s",
                          already != NULL ? "do nothing: already so" : x->kind->would);

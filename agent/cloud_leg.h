@@ -92,6 +92,12 @@ struct cloud_kind {
     /* In words: nothing to do ("already so: ..."); or it cannot be done to this user. NULL: act. */
     const char *(*already)(const struct cloud_act *x, const struct entra_user *u);
     const char *(*cannot)(const struct cloud_act *x, const struct entra_user *u);
+    /* What we ourselves lack for it, as far as that is known at once (the dry run); false: nothing.
+     */
+    bool (*lacking)(const struct cloud_act *x, char words[STEP_DETAIL]);
+    /* The same, found out before anything is sent; cloud_act_checked comes later. NULL: nothing is.
+     */
+    int (*check)(struct cloud_act *x, struct err *e);
     /* Sends; cloud_act_answered comes later, from the loop. */
     int (*send)(struct cloud_act *x, struct err *e);
     /* Does the user show it? NULL: nothing shows it; accepted is all there will be. */
@@ -127,6 +133,10 @@ size_t cloud_leg_goals(const struct casefile *cf, struct goal_facts *ret, size_t
 void cloud_leg_explain(struct casefile *cf); /* adds to the verdict's sentence */
 
 /* --- for the acts -------------------------------------------------------------------------- */
+/* lacking: why it is not sent; NULL: it may be. */
+void cloud_act_checked(struct cloud_act *x, const char *lacking);
+/* A line of its own beside the act's: what was not looked at, and why. */
+void cloud_act_skipped(struct cloud_act *x, const char *step, const char *words);
 void cloud_act_answered(struct cloud_act *x, int64_t date_ms, const struct err *e);
 /* shown: words say what is seen; else why not. */
 void cloud_act_looked(struct cloud_act *x, bool shown, const char *words);

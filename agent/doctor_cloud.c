@@ -3,6 +3,7 @@
  *
  *   doctor_check_cloud   a token
  *   on_token             which permissions it carries, and which of ours are missing
+ *   on_rights            which Entra role lets us set passwords, where the permission is there
  *   on_graph             Graph answers a harmless question
  *   on_sync              the job for this domain, where one is configured
  */
@@ -14,10 +15,12 @@
 #include "base/cleanup.h"
 #include "base/stamp.h"
 #include "base/text.h"
+#include "cloud/entra_rights.h"
 
 #define SKEW_MS (INT64_C(4) * 60 * 1000) /* an assertion is good for ten minutes around */
 
 static void on_token(void *arg, const struct secret *authorization, const struct err *e);
+static void on_rights(void *arg, const struct entra_rights *r, const struct err *e);
 static void on_graph(void *arg, const struct graph_answer *a, const struct err *e);
 static void on_sync(void *arg, const struct sync_result *r);
 
@@ -38,12 +41,15 @@ static const struct {
      false,
      false},
     {{"GroupMember.Read.All", "Group.Read.All", "Directory.Read.All"},
-     "see role-assignable groups",
+     "see members and owners of role-assignable groups",
      false,
      false},
     {{"AdministrativeUnit.Read.All", "Directory.Read.All"}, "see restricted units", false, false},
     {{"AuditLog.Read.All"}, "prove by the audit log", false, false},
-    {{"User-PasswordProfile.ReadWrite.All"}, "passwords of users of the cloud alone", false, false},
+    {{"User-PasswordProfile.ReadWrite.All", "User.ReadWrite.All"},
+     "set passwords of users of the cloud alone",
+     false,
+     false},
     {{"IdentityRiskyUser.ReadWrite.All"}, "mark-compromised and dismiss-risk", false, false},
     {{"Application.Read.All", "Directory.Read.All"}, "find the synchronisation", false, true},
     {{"Synchronization.ReadWrite.All"}, "push a user through it", false, true},
@@ -124,6 +130,31 @@ static void on_token(void *arg, const struct secret *authorization, const struct
                token_object_id(d->cloud->token)[0] != '\0' ? token_object_id(d->cloud->token)
                                                            : "an unnamed principal");
     say_roles(d);
+    if (entra_rights_start(d->cloud->graph, on_rights, d, NULL, &mine) < 0)
+        on_rights(d, NULL, &mine);
+}
+
+/* Without the permission its line says enough; who sets no passwords needs neither. */
+static void on_rights(void *arg, const struct entra_rights *r, const struct err *e)
+{
+    struct doctor *d = arg;
+    struct err mine;
+
+    if (e != NULL)
+        doctor_say(d, "entra-role", "", HEALTH_WARNING, "", "%s", e->msg);
+    else if (r->permission && r->role[0] != '\0')
+        doctor_say(d, "entra-role", r->role, HEALTH_OK, "",
+                   "passwords of users of the cloud alone can be set");
+    else if (r->permission && r->lacking[0] != '\0')
+        doctor_say(
+            d, "entra-role", "User Administrator", HEALTH_WARNING,
+            "assign it to cordon's service principal, at an administrative unit's scope where "
+            "that is enough (docs/permissions.md)",
+            "missing: cordon cannot set passwords of users of the cloud alone, as it has no "
+            "Entra role that may");
+    else if (r->permission)
+        doctor_say(d, "entra-role", "", HEALTH_SKIPPED, "",
+                   "the token does not tell which Entra roles cordon has");
     if (graph_start(d->cloud->graph,
                     &(struct graph_ask){.method = "GET", .path = "/users?$top=1&$select=id"},
                     on_graph, d, NULL, &mine) < 0)

@@ -63,7 +63,7 @@ static void on_matched(void *arg, const struct entra_user *u, const struct err *
         return;
     }
     x->found = true;
-    if (entra_guard_start(s->world.cloud->graph, &x->user, BUDGET_MS,
+    if (entra_guard_start(s->world.cloud->graph, s->world.cloud->owners, &x->user, BUDGET_MS,
                           &s->world.cfg->entra.protected_groups, on_guarded, s, NULL, &mine) < 0) {
         (void)snprintf(x->rule, sizeof(x->rule), "cannot-judge");
         (void)snprintf(x->why, sizeof(x->why), "%s", mine.msg);

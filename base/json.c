@@ -568,7 +568,7 @@ const char *json_value_str(const struct cJSON *j)
     return cJSON_IsString(j) ? j->valuestring : NULL;
 }
 
-bool json_value_is_null(const struct cJSON *j)
+bool json_is_null(const struct cJSON *j)
 {
     return cJSON_IsNull(j);
 }

@@ -44,10 +44,9 @@ bool json_i64(const struct cJSON *obj, const char *name, int64_t *ret); /* whole
 bool json_bool(const struct cJSON *obj, const char *name, bool *ret);
 bool json_is_object(const struct cJSON *j);
 bool json_is_array(const struct cJSON *j);
+bool json_is_null(const struct cJSON *j); /* an absent one is not */
 /* The value itself: */
 const char *json_value_str(const struct cJSON *j);
-bool json_value_is_null(const struct cJSON *j); /* an absent one is not */
-#define json_is_null json_value_is_null
 bool json_value_i64(const struct cJSON *j, int64_t *ret);
 /* Iterate members / items: for (c = json_first(j); c; c = json_next(c)) */
 const struct cJSON *json_first(const struct cJSON *j);

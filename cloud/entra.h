@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/secret.h"
+#include "cloud/entra_owners.h"
 #include "cloud/graph.h"
 #include "config/config.h"
 
@@ -67,11 +68,12 @@ struct entra_guard { /* borrowed for the callback */
     char not_asked[300]; /* which questions could not be put, for want of a permission; "" */
 };
 typedef void (*entra_guard_cb)(void *arg, const struct entra_guard *g, const struct err *e);
-/* Active and eligible roles, role-assignable groups, restricted units, protected groups (ids or
- * names). What is not answered within budget_ms is UNKNOWN. */
-int entra_guard_start(struct graph *g, const struct entra_user *u, uint64_t budget_ms,
-                      const struct cfg_list *protected_groups, entra_guard_cb cb, void *arg,
-                      struct entra_call **ret_call, struct err *e);
+/* Active and eligible roles, role-assignable groups (their members, and by `owners` who owns them),
+ * restricted units, protected groups (ids or names). What is not answered within budget_ms is
+ * UNKNOWN. owners NULL: not asked. */
+int entra_guard_start(struct graph *g, struct entra_owners *owners, const struct entra_user *u,
+                      uint64_t budget_ms, const struct cfg_list *protected_groups,
+                      entra_guard_cb cb, void *arg, struct entra_call **ret_call, struct err *e);
 
 /* date_ms: the service's clock when it said yes; 0: not known. Errors as of graph_start. */
 typedef void (*entra_done_cb)(void *arg, int64_t date_ms, const struct err *e);

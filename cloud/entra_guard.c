@@ -2,6 +2,7 @@
  *
  *   entra_guard_start   all questions at once
  *   on_item, on_done    one question's answer; the last: the judgement
+ *   on_owners           what the list of the groups' owners says (entra_owners.c); the same
  *
  * The first question needs no more than the right to read users, and must be answered: what it
  * shows are the active roles and the groups. The others are put where the token allows them; those
@@ -53,6 +54,8 @@ struct guard {
     struct entra_user user;
     const struct cfg_list *groups; /* borrowed: the configuration's */
     struct question q[QUESTIONS];
+    struct entra_owners_ask *owners; /* under way, or NULL */
+    bool owners_not_put;
     size_t open;
     struct entra_guard out;
     struct err why;
@@ -179,6 +182,8 @@ static void guard_end(struct guard *g)
         if (g->q[i].not_put)
             text_addf(&t, "%s%s", left++ > 0 ? ", " : "", g->q[i].ask->what);
     }
+    if (g->owners_not_put)
+        text_addf(&t, "%sowners of role-assignable groups", left++ > 0 ? ", " : "");
     if (left > 0)
         (void)snprintf(g->out.not_asked, sizeof(g->out.not_asked), "%s", t.s);
     text_done(&t);
@@ -207,25 +212,47 @@ static bool on_item(void *arg, const struct cJSON *item)
     return q->g->out.is != ENTRA_PRIVILEGED; /* enough is known then */
 }
 
+/* Not allowed, or not offered: the other questions and the 403 remain. */
+static bool is_not_to_be_asked(const struct err *e)
+{
+    return e->code == ERR_DENIED || e->code == ERR_UNSUPPORTED || e->code == ERR_REFUSED ||
+           e->code == ERR_NOTFOUND;
+}
+
 static void on_done(void *arg, const struct err *e)
 {
     struct question *q = arg;
 
     q->over = true;
     q->call = NULL;
-    if (e != NULL && !q->ask->needed &&
-        (e->code == ERR_DENIED || e->code == ERR_UNSUPPORTED || e->code == ERR_REFUSED ||
-         e->code == ERR_NOTFOUND))
-        q->not_put = true; /* not allowed, or not offered: the others and the 403 remain */
+    if (e != NULL && !q->ask->needed && is_not_to_be_asked(e))
+        q->not_put = true;
     else if (e != NULL && q->g->why.code == ERR_OK)
         q->g->why = *e;
     maybe_end(q->g);
+}
+
+static void on_owners(void *arg, const char *group, const struct err *e)
+{
+    struct guard *g = arg;
+
+    g->owners = NULL;
+    if (e != NULL && is_not_to_be_asked(e))
+        g->owners_not_put = true;
+    else if (e != NULL && g->why.code == ERR_OK)
+        g->why = *e;
+    else if (e == NULL && group != NULL)
+        find(g, "privileged", "owner of the role-assignable group",
+             group[0] != '\0' ? group : NULL);
+    maybe_end(g);
 }
 
 static void hurry(struct entra_call *base)
 {
     struct guard *g = (struct guard *)base;
 
+    if (g->owners != NULL)
+        entra_owners_cancel(g->owners);
     for (size_t i = 0; i < QUESTIONS; i++) {
         if (!g->q[i].over && g->q[i].call != NULL)
             graph_cancel(g->q[i].call);
@@ -253,11 +280,12 @@ static bool may_ask(const struct graph *g, const struct ask *a)
     return false;
 }
 
-int entra_guard_start(struct graph *graph, const struct entra_user *u, uint64_t budget_ms,
-                      const struct cfg_list *protected_groups, entra_guard_cb cb, void *arg,
-                      struct entra_call **ret_call, struct err *e)
+int entra_guard_start(struct graph *graph, struct entra_owners *owners, const struct entra_user *u,
+                      uint64_t budget_ms, const struct cfg_list *protected_groups,
+                      entra_guard_cb cb, void *arg, struct entra_call **ret_call, struct err *e)
 {
     struct guard *g = calloc(1, sizeof(*g));
+    struct err mine;
 
     if (g == NULL || entra_user_copy(u, &g->user, e) < 0) {
         free(g);
@@ -272,7 +300,6 @@ int entra_guard_start(struct graph *graph, const struct entra_user *u, uint64_t 
     for (size_t i = 0; i < QUESTIONS; i++) {
         struct question *q = &g->q[i];
         char path[400];
-        struct err mine;
 
         *q = (struct question){.g = g, .ask = &asks[i]};
         (void)snprintf(path, sizeof(path), "%s%s%s", asks[i].before, g->user.id, asks[i].after);
@@ -286,6 +313,14 @@ int entra_guard_start(struct graph *graph, const struct entra_user *u, uint64_t 
         else if (g->why.code == ERR_OK)
             g->why = mine;
     }
+    if (owners == NULL)
+        g->owners_not_put = true;
+    else if (entra_owners_start(owners, g->user.id, on_owners, g, &g->owners, &mine) == 0)
+        g->open++;
+    else if (mine.code == ERR_DENIED)
+        g->owners_not_put = true;
+    else if (g->why.code == ERR_OK)
+        g->why = mine;
     if (g->open == 0) {
         *e = g->why;
         entra_user_done(&g->user);

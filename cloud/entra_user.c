@@ -24,7 +24,7 @@ static int take_text(const struct cJSON *j, const char *name, bool must, char **
 
     if (v == NULL && must)
         return err_set(e, ERR_INVALID, 0, "the user in Graph's answer has no %s", name);
-    if (v == NULL || json_value_is_null(v))
+    if (v == NULL || json_is_null(v))
         return 0;
     if (s == NULL || strlen(s) > VALUE_MAX)
         return err_set(e, ERR_INVALID, 0, "%s in Graph's answer is no text of a sane length", name);
@@ -41,7 +41,7 @@ static int take_tri(const struct cJSON *j, const char *name, bool must, enum ent
     if (v == NULL && must)
         return err_set(e, ERR_INVALID, 0, "the user in Graph's answer has no %s", name);
     *ret = ENTRA_NULL;
-    if (v == NULL || json_value_is_null(v))
+    if (v == NULL || json_is_null(v))
         return 0;
     if (!json_bool(j, name, &b))
         return err_set(e, ERR_INVALID, 0, "%s in Graph's answer is neither true, false nor null",

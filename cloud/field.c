@@ -88,7 +88,7 @@ bool field_opaque_ok(const char *s)
 
 static bool lacks(const struct cJSON *j)
 {
-    return j == NULL || json_value_is_null(j);
+    return j == NULL || json_is_null(j);
 }
 
 static int missing(const char *name, struct err *e)

@@ -3,7 +3,8 @@
  *   graph_start    into the next turn
  *   begin          its turn: into a batch (graph_batch.c), or alone
  *   on_token       the request, with its conventions
- *   on_answer      401: one new token. Else decode, or say what was refused
+ *   on_answer      401: one new token
+ *   take_answer    decode, or say what was refused
  *   call_end       the one way out
  */
 #include "cloud/graph.h"
@@ -17,6 +18,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cloud/graph_inside.h"
+#include "cloud/media.h"
 
 #define ANSWER_MAX (1024 * 1024)
 #define TRY_MS 15000
@@ -28,6 +30,7 @@
 static void begin(void *arg);
 static void on_token(void *arg, const struct secret *authorization, const struct err *e);
 static void on_answer(void *arg, const struct http_answer *a, const struct err *e);
+static void take_answer(struct graph_call *c, const struct http_answer *a);
 
 int graph_new(struct loop *l, struct http *h, struct token_source *token, const char *root,
               struct graph **ret_graph, struct err *e)
@@ -208,6 +211,8 @@ void graph_abandon(struct graph_call *c)
         token_ask_cancel(c->ask);
     graph_batch_drop(c);
     unlink_call(c);
+    if (c->forget != NULL)
+        c->forget(c->arg);
     call_free(c);
 }
 
@@ -388,144 +393,60 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
         return;
     }
     c->unclear = a->unclear;
-    graph_call_answer(c, a->status, a->body, a->len, NULL, a->request_id, a->client_request_id,
-                      a->date_ms);
+    take_answer(c, a);
 }
 
-void graph_call_answer(struct graph_call *c, long status, const char *body, size_t len,
-                       const struct cJSON *json, const char *request_id,
-                       const char *client_request_id, int64_t date_ms)
+/* Its body is JSON, or the page of something in between that answered in Graph's place. */
+static void take_answer(struct graph_call *c, const struct http_answer *a)
 {
-    CLEANUP(json_freep) struct cJSON *mine = NULL;
+    CLEANUP(json_freep) struct cJSON *j = NULL;
     struct json_limits limits = {.bytes = c->max_answer,
                                  .depth = 32,
                                  .members = 20000,
                                  .string = 512 * 1024,
                                  .flags = JSON_FLOATS};
-    struct graph_answer a = {.status = status,
-                             .request_id = request_id,
-                             .client_request_id = client_request_id,
-                             .date_ms = date_ms};
-    bool fine = status >= 200 && status < 300, junk = false;
+    struct graph_reply r = {.status = a->status,
+                            .request_id = a->request_id,
+                            .client_request_id = a->client_request_id,
+                            .date_ms = a->date_ms};
+    char foreign[MEDIA_NAME];
+    struct err junk;
+
+    if (media_is_foreign(a, foreign))
+        r.foreign = foreign;
+    else if (a->len > 0 && json_parse(a->body, a->len, &limits, &j, &junk) < 0)
+        r.junk = &junk;
+    r.json = j;
+    graph_call_answer(c, &r);
+}
+
+void graph_call_answer(struct graph_call *c, const struct graph_reply *r)
+{
+    struct graph_answer a = {.status = r->status,
+                             .json = r->json,
+                             .request_id = r->request_id,
+                             .client_request_id = r->client_request_id,
+                             .date_ms = r->date_ms};
+    bool fine = r->status >= 200 && r->status < 300;
+    enum err_code code = graph_is_write(c) ? ERR_UNPROVEN : ERR_INVALID;
     struct err e;
 
-    if (json == NULL && len > 0) {
-        junk = json_parse(body, len, &limits, &mine, &e) < 0;
-        json = mine;
-    }
-    if (fine && junk) {
-        struct err why = e;
-
-        (void)err_set(&e, graph_is_write(c) ? ERR_UNPROVEN : ERR_INVALID, (int)status,
-                      "Graph: the answer (%ld) is no clean JSON: %.200s (request-id %.60s)", status,
-                      why.msg, request_id);
-    } else if (!fine) {
-        (void)graph_error(c->g, c, status, json, request_id, client_request_id, &e);
-        if (c->unclear && graph_is_write(c)) /* a clear no, but not to all that was sent */
-            e.code = ERR_UNPROVEN;
-    }
-    a.json = json;
-    if (fine && !junk)
+    if (fine && r->foreign != NULL)
+        (void)err_set(&e, code, (int)r->status,
+                      "Graph: the answer (%ld) is %s, not JSON: the page of a proxy, it seems "
+                      "(request-id %.60s)",
+                      r->status, r->foreign, r->request_id[0] != '\0' ? r->request_id : "none");
+    else if (fine && r->junk != NULL)
+        (void)err_set(&e, code, (int)r->status,
+                      "Graph: the answer (%ld) is no clean JSON: %.200s (request-id %.60s)",
+                      r->status, r->junk->msg, r->request_id);
+    else if (!fine)
+        (void)graph_error(c, r, &e);
+    if (fine && r->foreign == NULL && r->junk == NULL) {
         call_end(c, &a, NULL);
-    else
-        call_end(c, NULL, &e);
-}
-
-/* --- lists --------------------------------------------------------------------------------------
- */
-
-struct listing {
-    struct graph *g;
-    struct graph_ask ask;
-    unsigned left;
-    graph_each each;
-    void (*done)(void *arg, const struct err *e);
-    void *arg;
-    struct graph_call **at; /* the caller's pointer to the call under way, or NULL */
-};
-
-static void on_page(void *arg, const struct graph_answer *a, const struct err *e);
-
-static int next_page(struct listing *s, const char *path, struct err *e)
-{
-    s->ask.path = path;
-    return graph_start(s->g, &s->ask, on_page, s, s->at, e);
-}
-
-static void list_end(struct listing *s, const struct err *e)
-{
-    if (s->at != NULL)
-        *s->at = NULL;
-    s->done(s->arg, e);
-    free(s);
-}
-
-static void on_page(void *arg, const struct graph_answer *a, const struct err *e)
-{
-    struct listing *s = arg;
-    const struct cJSON *value = NULL;
-    const char *next = NULL;
-    char version[160];
-    struct err mine;
-
-    if (e == NULL) {
-        value = json_get(a->json, "value");
-        next = json_str(a->json, "@odata.nextLink");
-        if (!json_is_array(value)) {
-            (void)err_set(&mine, ERR_INVALID, 0, "Graph: a list without \"value\" (request-id %s)",
-                          a->request_id);
-            e = &mine;
-        } else if (json_get(a->json, "@odata.nextLink") != NULL && next == NULL) {
-            (void)err_set(&mine, ERR_INVALID, 0, "Graph: a nextLink that is no text");
-            e = &mine;
-        }
-    }
-    if (e != NULL) {
-        list_end(s, e);
         return;
     }
-    for (const struct cJSON *i = json_first(value); i != NULL; i = json_next(i)) {
-        if (!s->each(s->arg, i)) {
-            list_end(s, NULL);
-            return;
-        }
-    }
-    if (next == NULL) {
-        list_end(s, NULL);
-        return;
-    }
-    (void)snprintf(version, sizeof(version), "%s%s", s->g->root,
-                   (s->ask.flags & GRAPH_BETA) != 0 ? "/beta" : "/v1.0");
-    if (!http_same_root(next, version))
-        (void)err_set(&mine, ERR_INVALID, 0,
-                      "Graph: the next page is said to be on another host or path; not followed");
-    else if (--s->left == 0)
-        (void)err_set(&mine, ERR_TOOBIG, 0, "Graph: more pages than were asked for");
-    else if (next_page(s, next + strlen(version), &mine) == 0)
-        return;
-    list_end(s, &mine);
-}
-
-int graph_list(struct graph *g, const struct graph_ask *ask, unsigned pages_max, graph_each each,
-               void (*done)(void *arg, const struct err *e), void *arg,
-               struct graph_call **ret_call, struct err *e)
-{
-    struct listing *s = calloc(1, sizeof(*s));
-
-    if (s == NULL)
-        return err_set(e, ERR_NOMEM, 0, "Graph");
-    *s = (struct listing){.g = g,
-                          .ask = *ask,
-                          .left = pages_max == 0 ? 1 : pages_max,
-                          .each = each,
-                          .done = done,
-                          .arg = arg,
-                          .at = ret_call};
-    s->ask.body = NULL;
-    s->ask.method = "GET";
-    if (next_page(s, ask->path, e) < 0) {
-        free(s);
-        return -1;
-    }
-    return 0;
+    if (!fine && c->unclear && graph_is_write(c)) /* a clear no, but not to all that was sent */
+        e.code = ERR_UNPROVEN;
+    call_end(c, NULL, &e);
 }

@@ -79,7 +79,8 @@ enum graph_why graph_why_of(const struct err *e); /* kept in err->native beside 
 long graph_status_of(const struct err *e);
 
 /* All pages: `each` for every item of `value` (return false: enough), then `done` once. pages_max:
- * more is ERR_TOOBIG. A nextLink to another root is ERR_INVALID and never followed. */
+ * more is ERR_TOOBIG. A nextLink to another root, or to a page that was fetched before, is
+ * ERR_INVALID and never followed. */
 typedef bool (*graph_each)(void *arg, const struct cJSON *item);
 int graph_list(struct graph *g, const struct graph_ask *ask, unsigned pages_max, graph_each each,
                void (*done)(void *arg, const struct err *e), void *arg,

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cloud/graph_inside.h"
+#include "cloud/media.h"
 
 #define PARTS 20
 #define BATCHES 4
@@ -132,14 +133,25 @@ static void fail_all(struct graph_batch *b, const struct err *e)
     }
 }
 
+/* Nothing would ever call them otherwise. */
+static void fail_line(struct graph *g, const struct err *e)
+{
+    while (g->line != NULL) {
+        struct graph_call *c = g->line;
+
+        graph_batch_drop(c);
+        graph_call_fail(c, e);
+    }
+}
+
 static void batch_end(struct graph_batch *b)
 {
     struct graph *g = b->g;
-    struct err ignored;
+    struct err e;
 
     batch_free(b);
-    if (g->line != NULL)
-        (void)wake_line(g, &ignored);
+    if (g->line != NULL && wake_line(g, &e) < 0)
+        fail_line(g, &e);
 }
 
 static void on_line(void *arg)
@@ -152,8 +164,11 @@ static void on_line(void *arg)
         struct graph_call **at = &g->line;
         struct err e;
 
-        if (b == NULL)
-            return; /* the deadline of each call ends it */
+        if (b == NULL) {
+            (void)err_set(&e, ERR_NOMEM, 0, "Graph");
+            fail_line(g, &e);
+            return;
+        }
         b->g = g;
         b->next = g->batches;
         g->batches = b;
@@ -236,7 +251,7 @@ static void on_token(void *arg, const struct secret *authorization, const struct
     json_out_array(&o, "requests");
     for (size_t i = 0; i < b->count; i++) {
         struct graph_call *c = b->calls[i];
-        uint64_t now = loop_now(b->g->loop);
+        uint64_t now = loop_now(b->g->loop), left;
 
         if (c == NULL)
             continue;
@@ -245,11 +260,17 @@ static void on_token(void *arg, const struct secret *authorization, const struct
         reads = reads && !graph_is_write(c);
         if (graph_is_write(c) && (c->flags & GRAPH_IDEMPOTENT) == 0)
             ask.repeat = HTTP_ONCE;
-        if (c->deadline > now && c->deadline - now > ask.all_ms)
-            ask.all_ms = c->deadline - now;
+        left = c->deadline > now ? c->deadline - now : 1;
+        if (left > ask.all_ms)
+            ask.all_ms = left;
     }
     json_out_end_array(&o);
     json_out_end_object(&o);
+    if (ask.all_ms == 0) { /* all were given up meanwhile */
+        text_wipe(&body);
+        batch_end(b);
+        return;
+    }
     if (reads)
         ask.flags |= HTTP_READS;
     text_addf(&url, "%s%s/$batch", b->g->root, b->beta ? "/beta" : "/v1.0");
@@ -329,9 +350,12 @@ static void take_part(struct graph_batch *b, const struct cJSON *part, const str
     if (status >= 500 && status != 503 &&
         (!graph_is_write(c) || (c->flags & GRAPH_IDEMPOTENT) != 0) && later(c, 0))
         return;
-    graph_call_answer(c, (long)status, "", 0, json_get(part, "body"),
-                      request_id != NULL ? request_id : a->request_id, a->client_request_id,
-                      a->date_ms);
+    graph_call_answer(
+        c, &(struct graph_reply){.status = (long)status,
+                                 .json = json_get(part, "body"),
+                                 .request_id = request_id != NULL ? request_id : a->request_id,
+                                 .client_request_id = a->client_request_id,
+                                 .date_ms = a->date_ms});
 }
 
 static void on_answer(void *arg, const struct http_answer *a, const struct err *e)
@@ -344,6 +368,8 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
                                  .string = 512 * 1024,
                                  .flags = JSON_FLOATS};
     const struct cJSON *parts;
+    char foreign[MEDIA_NAME];
+    bool is_foreign;
     uint64_t longest = 0;
     struct err mine;
 
@@ -366,7 +392,16 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
         batch_end(b);
         return;
     }
-    if (json_parse(a->body, a->len, &limits, &j, &mine) < 0 && a->status == 200) {
+    is_foreign = media_is_foreign(a, foreign);
+    if (a->status == 200 && is_foreign) {
+        (void)err_set(&mine, ERR_UNPROVEN, 0,
+                      "Graph $batch: the answer is %s, not JSON: the page of a proxy, it seems",
+                      foreign);
+        fail_all(b, &mine);
+        batch_end(b);
+        return;
+    }
+    if (!is_foreign && json_parse(a->body, a->len, &limits, &j, &mine) < 0 && a->status == 200) {
         (void)err_set(&mine, ERR_UNPROVEN, 0, "Graph $batch: no clean JSON (request-id %.60s)",
                       a->request_id);
         fail_all(b, &mine);
@@ -377,11 +412,15 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
         for (size_t i = 0; i < b->count; i++) {
             struct graph_call *c = TAKE(b->calls[i]);
 
-            if (c != NULL)
-                c->unclear = a->unclear;
-            if (c != NULL)
-                graph_call_answer(c, a->status < 400 ? 500 : a->status, "", 0, j, a->request_id,
-                                  a->client_request_id, a->date_ms);
+            if (c == NULL)
+                continue;
+            c->unclear = a->unclear;
+            graph_call_answer(c, &(struct graph_reply){.status = a->status < 400 ? 500 : a->status,
+                                                       .json = j,
+                                                       .foreign = is_foreign ? foreign : NULL,
+                                                       .request_id = a->request_id,
+                                                       .client_request_id = a->client_request_id,
+                                                       .date_ms = a->date_ms});
         }
         batch_end(b);
         return;

@@ -42,6 +42,7 @@ static const struct {
     {"GET", "/roleManagement/", "RoleManagement.Read.Directory"},
     {"GET", "administrativeUnit", "AdministrativeUnit.Read.All"},
     {"PATCH", "/users/", "User.EnableDisableAccount.All"},
+    {"GET", "/groups", "GroupMember.Read.All"},
     {"GET", "/users", "User.Read.All"},
 };
 
@@ -104,17 +105,15 @@ static enum graph_why forbidden(const struct graph_call *c, const char *code, co
     return GRAPH_WHY_PERMISSION;
 }
 
-int graph_error(const struct graph *g, const struct graph_call *c, long status,
-                const struct cJSON *json, const char *request_id, const char *client_request_id,
-                struct err *e)
+int graph_error(const struct graph_call *c, const struct graph_reply *r, struct err *e)
 {
-    const struct cJSON *error = json_get(json, "error");
+    const struct cJSON *error = json_get(r->json, "error");
     const char *code = json_str(error, "code"), *message = json_str(error, "message"), *step = "";
     char shown[TEXT_SHOWN], shown_code[TEXT_SHOWN], buf[200];
+    const long status = r->status;
     enum graph_why why = GRAPH_WHY_OTHER;
     enum err_code ec = ERR_REFUSED;
 
-    (void)g;
     if (code == NULL)
         code = json_str(error, "errorCode");
     if (status == 401) {
@@ -144,11 +143,19 @@ int graph_error(const struct graph *g, const struct graph_call *c, long status,
         ec = graph_is_write(c) ? ERR_UNPROVEN : ERR_INVALID;
         step = ": no answer of Graph's";
     }
+    /* Whoever said so, it was not Graph: nothing is known of permissions then. */
+    if (r->foreign != NULL) {
+        why = GRAPH_WHY_OTHER;
+        (void)snprintf(buf, sizeof(buf),
+                       ": the answer is %s, not Graph's JSON: a proxy or gateway said it, it seems",
+                       r->foreign);
+        step = buf;
+    }
     (void)err_set(e, ec, (int)((unsigned)(status & 0xffff) | (unsigned)why << WHY_SHIFT),
                   "Graph answers %ld%s%s%s (%.120s; request-id %.40s, client-request-id %.40s)",
                   status, code != NULL && code[0] != '\0' ? " " : "",
                   code != NULL ? text_shown(shown_code, code) : "", step,
                   message != NULL ? text_shown(shown, message) : "no words",
-                  request_id[0] != '\0' ? request_id : "none", client_request_id);
+                  r->request_id[0] != '\0' ? r->request_id : "none", r->client_request_id);
     return -1;
 }

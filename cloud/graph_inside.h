@@ -1,4 +1,4 @@
-/* cloud/graph_inside.h -- what graph.c, graph_error.c and graph_batch.c share; nobody else's. */
+/* cloud/graph_inside.h -- what the graph*.c files share; nobody else's. */
 #ifndef CORDON_CLOUD_GRAPH_INSIDE_H
 #define CORDON_CLOUD_GRAPH_INSIDE_H
 
@@ -17,6 +17,7 @@ struct graph_call {
     uint64_t try_ms, deadline;
     graph_cb cb;
     void *arg;
+    void (*forget)(void *arg); /* frees arg where the call is abandoned; NULL: its owner does */
     struct loop_timer *timer;
     struct token_ask *ask;
     struct http_call *http;
@@ -50,10 +51,17 @@ struct graph {
 };
 
 bool graph_is_write(const struct graph_call *c); /* may it have changed something? */
-/* Ends the call: an answer with this status, body and ids; or an error. */
-void graph_call_answer(struct graph_call *c, long status, const char *body, size_t len,
-                       const struct cJSON *json, const char *request_id,
-                       const char *client_request_id, int64_t date_ms);
+/* What came, whichever way; all borrowed. */
+struct graph_reply {
+    long status;
+    const struct cJSON *json; /* NULL: no body, or none that could be read: */
+    const struct err *junk;   /* it is no clean JSON: why */
+    const char *foreign;      /* it is not said to be JSON, but this: "text/html" */
+    const char *request_id, *client_request_id;
+    int64_t date_ms;
+};
+/* Ends the call: with the answer, or with an error. */
+void graph_call_answer(struct graph_call *c, const struct graph_reply *r);
 void graph_call_fail(struct graph_call *c, const struct err *e);
 
 /* Remember with which token a request goes; and that it was refused. */
@@ -61,10 +69,8 @@ int graph_use(struct graph *g, const struct secret *authorization, unsigned *ret
               struct err *e);
 void graph_refused(struct graph *g, unsigned token, const char *claims);
 
-/* graph_error.c: what a status other than 2xx means. json: the body, or NULL where it is none. */
-int graph_error(const struct graph *g, const struct graph_call *c, long status,
-                const struct cJSON *json, const char *request_id, const char *client_request_id,
-                struct err *e);
+/* graph_error.c: what a status other than 2xx means. Always -1. */
+int graph_error(const struct graph_call *c, const struct graph_reply *r, struct err *e);
 
 /* graph_batch.c */
 bool graph_batch_takes(const struct graph_call *c);

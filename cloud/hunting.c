@@ -16,6 +16,7 @@
 #include "base/stamp.h"
 #include "cloud/field.h"
 #include "cloud/hunting_inside.h"
+#include "cloud/media.h"
 
 enum {
     TRY_MS = 200 * 1000, /* a query may take three minutes */
@@ -252,6 +253,7 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
         .bytes = HUNT_ANSWER_MAX, .members = HUNT_ANSWER_ROWS, .flags = JSON_FLOATS};
     CLEANUP(json_freep) struct cJSON *j = NULL;
     struct hunt_call *c = arg;
+    char foreign[MEDIA_NAME];
     struct err mine;
 
     c->http = NULL;
@@ -267,6 +269,11 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
     }
     if (a != NULL && a->status != 200) {
         (void)hunt_read_error(a->status, a->body, a->len, a->request_id, &mine);
+        e = &mine;
+    } else if (e == NULL && a != NULL && media_is_foreign(a, foreign)) {
+        (void)err_set(&mine, ERR_INVALID, 0,
+                      "Log Analytics: the answer is %s, not JSON: the page of a proxy, it seems",
+                      foreign);
         e = &mine;
     } else if (e == NULL && a != NULL && json_parse(a->body, a->len, &lim, &j, &mine) < 0) {
         (void)err_wrap(&mine, "Log Analytics");

@@ -154,7 +154,7 @@ static unsigned read_actions(const struct cJSON *list)
 
 static int read_accounts(const struct cJSON *list, struct mdi_identity *x, struct err *e)
 {
-    if (list == NULL || json_value_is_null(list))
+    if (list == NULL || json_is_null(list))
         return 0;
     if (!json_is_array(list))
         return err_set(e, ERR_INVALID, 0, "'accounts' in the answer is no list");

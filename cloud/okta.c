@@ -102,6 +102,7 @@ void okta_call_free(struct okta_call *c)
     http_abandon(c->http);
     secret_free(c->used);
     text_done(&c->url);
+    pages_done(&c->pages);
     free(c->typed);
     free(c);
 }

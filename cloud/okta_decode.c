@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/stamp.h"
 #include "cloud/field.h"
+#include "cloud/media.h"
 #include "cloud/okta_inside.h"
 
 enum { ID_MIN = 16, ID_MAX = 32, ERROR_BODY_MAX = 64 * 1024, SHOWN = 160 };
@@ -102,9 +103,13 @@ int okta_json_of(const struct http_answer *a, struct cJSON **ret_json, struct er
 {
     const struct json_limits lim = {
         .bytes = OKTA_ANSWER_MAX, .depth = 32, .members = 4096, .flags = JSON_FLOATS};
-    char shown[TEXT_SHOWN];
+    char shown[TEXT_SHOWN], foreign[MEDIA_NAME];
     struct err why;
 
+    if (media_is_foreign(a, foreign))
+        return err_set(e, ERR_INVALID, (int)a->status,
+                       "Okta: the answer is %s, not JSON: the page of a proxy, it seems (%s)",
+                       foreign, text_shown(shown, a->request_id));
     if (json_parse(a->body, a->len, &lim, ret_json, &why) == 0)
         return 0;
     if (why.code == ERR_NOMEM)

@@ -77,7 +77,8 @@ int okta_find_start(struct okta *o, enum okta_by by, const char *typed, okta_use
     c->typed = text_dup(typed);
     if (c->typed == NULL)
         return err_set(e, ERR_NOMEM, 0, "Okta");
-    if (filter_url(c, e) < 0 || okta_ask(c, "GET", false, on_page, e) < 0)
+    if (filter_url(c, e) < 0 || pages_next(&c->pages, OKTA_PAGES, c->url.s, e) < 0 ||
+        okta_ask(c, "GET", false, on_page, e) < 0)
         return -1;
     if (ret_call != NULL)
         *ret_call = c;
@@ -127,8 +128,8 @@ static int next_page(struct okta_call *c, const struct http_answer *a, bool *ret
             continue;
         if (!http_same_root(url, c->o->root))
             return err_set(e, ERR_INVALID, 0, "Okta: the list goes on at another host");
-        if (++c->pages >= OKTA_PAGES || strcmp(url, c->url.s) == 0)
-            return err_set(e, ERR_TOOBIG, 0, "Okta: the list has no end");
+        if (pages_next(&c->pages, OKTA_PAGES, url, e) < 0)
+            return err_wrap(e, "Okta");
         text_clear(&c->url);
         text_add(&c->url, url);
         *ret_more = true;

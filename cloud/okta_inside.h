@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "cloud/okta.h"
+#include "cloud/pages.h"
 
 enum {
     OKTA_URL_MAX = 8 * 1024,
@@ -58,7 +59,8 @@ struct okta_call {
     enum okta_by by;
     char *typed;
     struct okta_user user, other;
-    unsigned found, gone, pages;
+    unsigned found, gone;
+    struct pages pages;
 
     /* change */
     enum okta_change change;

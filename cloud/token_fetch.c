@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/loop.h"
 #include "base/stamp.h"
+#include "cloud/media.h"
 #include "cloud/token_inside.h"
 
 enum {
@@ -344,6 +345,7 @@ static void on_challenge(struct token_fetch *f, const struct http_answer *a)
 
 static void on_token(struct token_fetch *f, const struct http_answer *a)
 {
+    char foreign[MEDIA_NAME];
     struct token_got got;
     struct err mine;
 
@@ -355,7 +357,10 @@ static void on_token(struct token_fetch *f, const struct http_answer *a)
         return;
     }
     if (token_answer_read(f->c, a->body, a->len, a->date_ms, &got, &mine) < 0) {
-        if (mine.code == ERR_INVALID)
+        if (mine.code == ERR_INVALID && media_is_foreign(a, foreign))
+            (void)err_wrap(&mine, "HTTP %ld, but %s and not JSON: the page of a proxy, it seems",
+                           a->status, foreign);
+        else if (mine.code == ERR_INVALID)
             (void)err_wrap(&mine, "HTTP %ld", a->status);
         finish(f, NULL, &mine);
         return;

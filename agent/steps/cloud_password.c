@@ -2,13 +2,15 @@
  *
  * A synchronised user's password belongs to AD: changed there (twice), and carried over by password
  * hash synchronisation; Graph offers no application permission for the way with writeback
- * (entra-graph.md 0.1, 4.4, 4.6). Proof is lastPasswordChangeDateTime for a new password; a mere
- * "must change" shows nowhere, so accepted is all there is.
+ * (entra-graph.md 0.1, 4.4, 4.6). Before anything is sent it is known whether our own principal has
+ * the permission and the Entra role that it takes. Proof is lastPasswordChangeDateTime for a new
+ * password; a mere "must change" shows nowhere, so accepted is all there is.
  */
 #include "agent/cloud_leg.h"
 #include "base/secret.h"
 #include "base/stamp.h"
 #include "base/text.h"
+#include "cloud/entra_rights.h"
 
 #define PASSWORD_LENGTH 40
 #define TOLERANCE_MS 5000
@@ -18,11 +20,16 @@ static void on_answer(void *arg, int64_t date_ms, const struct err *e)
     cloud_act_answered(arg, date_ms, e);
 }
 
+/* An AD that could not be asked has not set it either. */
 static const char *cannot_reset(const struct cloud_act *x, const struct entra_user *u)
 {
-    (void)x;
     if (u->guest)
         return "a guest: the password is the home tenant's";
+    if (u->synced == ENTRA_TRUE && x->leg->by_name)
+        return "synchronised: AD is the source of authority for the password. A reset in Entra "
+               "would "
+               "need password writeback, and Graph lets no application ask whether that is on, nor "
+               "reset through it: reset the password in AD";
     if (u->synced == ENTRA_TRUE)
         return "synchronised: the password is AD's, and follows from there";
     return NULL;
@@ -34,9 +41,33 @@ static const char *cannot_expire(const struct cloud_act *x, const struct entra_u
     if (u->guest)
         return "a guest: the password is the home tenant's";
     if (u->synced == ENTRA_TRUE)
-        return "synchronised: pwdLastSet = 0 does nothing in Entra under password hash "
-               "synchronisation, by default";
+        return "synchronised: AD is the source of authority for the password; pwdLastSet = 0 does "
+               "nothing in Entra under password hash synchronisation, by default";
     return NULL;
+}
+
+static bool lacking(const struct cloud_act *x, char words[STEP_DETAIL])
+{
+    _Static_assert(ENTRA_RIGHTS_WORDS <= STEP_DETAIL, "words fit");
+    return entra_rights_lacking(cloud_act_cloud(x)->token, words);
+}
+
+static void on_rights(void *arg, const struct entra_rights *r, const struct err *e)
+{
+    struct cloud_act *x = arg;
+    const char *no = e != NULL ? e->msg : r->lacking[0] != '\0' ? r->lacking : NULL;
+
+    if (no == NULL && x->kind == &cloud_must_change && x->leg->cf->options.with_mfa)
+        cloud_act_skipped(x, "mfa-method",
+                          "whether the user has registered a method for multi-factor sign-in could "
+                          "not be checked: cordon does not read authentication methods; see that "
+                          "there is one, and that it is the user's own");
+    cloud_act_checked(x, no);
+}
+
+static int check(struct cloud_act *x, struct err *e)
+{
+    return entra_rights_start(cloud_act_cloud(x)->graph, on_rights, x, &x->leg->call, e);
 }
 
 static int send_reset(struct cloud_act *x, struct err *e)
@@ -89,6 +120,8 @@ const struct cloud_kind cloud_password = {.step = "entra-password",
                                           .target = "entra",
                                           .would = "set a random password",
                                           .cannot = cannot_reset,
+                                          .lacking = lacking,
+                                          .check = check,
                                           .send = send_reset,
                                           .shown = shows_reset,
                                           .want = want,
@@ -97,5 +130,7 @@ const struct cloud_kind cloud_must_change = {.step = "entra-password",
                                              .target = "entra",
                                              .would = "force a new password at the next sign-in",
                                              .cannot = cannot_expire,
+                                             .lacking = lacking,
+                                             .check = check,
                                              .send = send_expire,
                                              .unshown = "Entra has nothing that shows it"};

@@ -36,14 +36,46 @@ user '{"userPrincipalName":"cloudia@corp.example.com"}' >/dev/null
 run disable cloudia@corp.example.com
 is "$(field verdict) $rc $(entra cloudia accountEnabled)" "done 0 false" "in Entra alone: done there"
 like "$(steps)" "entra/done/read-back" "  read back"
-order PATCH app "$(order GET app | /usr/bin/python3 -c 'import json,sys; print(json.dumps({"wids": ["fe930be7-5e62-47db-91af-98c3a49a38b1"], "roles": json.load(sys.stdin)["roles"] + ["User-PasswordProfile.ReadWrite.All"]}))')" >/dev/null; order POST tokens/expire >/dev/null
-user '{"userPrincipalName":"clive@corp.example.com"}' >/dev/null
+# --- a password of the cloud's own, and what it takes ----------------------------------------------
+ua=fe930be7-5e62-47db-91af-98c3a49a38b1; nothing='"0997a1d0-0d1d-4acb-b408-d5ca73121e90"'
+app() { # ROLE-TO-ADD WIDS
+    order PATCH app "$(order GET app | /usr/bin/python3 -c 'import json,sys; print(json.dumps({"wids": json.loads("[" + sys.argv[2] + "]"), "roles": sorted(set(json.load(sys.stdin)["roles"] + sys.argv[1].split()))}))' "$1" "$2")" >/dev/null
+    order POST tokens/expire >/dev/null
+}
+sent() { order GET requests | /usr/bin/python3 -c 'import json,sys; print(sum(r["method"] == "PATCH" and "passwordProfile" in json.dumps(r["body"]) for r in json.load(sys.stdin)))'; }
+clive=$(user '{"userPrincipalName":"clive@corp.example.com"}')
+user '{"userPrincipalName":"dora@corp.example.com"}' >/dev/null
+run reset-password clive@corp.example.com
+is "$(field verdict) $rc $(sent)" "failed 15 0" "no permission, no role: nothing is sent"
+run reset-password clive@corp.example.com --dry-run
+is "$rc $(sent)" "0 0" "  nor by a dry run"
+like "$(cat "$work/out")" "would not set a random password: cordon's application lacks" "  which tells it, too"
+run reset-password clive@corp.example.com
+like "$(field detail)" "User-PasswordProfile.ReadWrite.All.*and an Entra role .*User Administrator" "  both are named, and where to grant them"
+app User-PasswordProfile.ReadWrite.All "$nothing"
+run expire-password clive@corp.example.com
+is "$(field verdict) $rc $(sent)" "failed 15 0" "the permission without a role: nothing is sent"
+like "$(field detail)" "lacks an Entra role" "  the role is named"
+run doctor; like "$(cat "$work/out")" 'entra-role.*User Administrator' "doctor names the role before the incident"
+like "$(run contain clive@corp.example.com; field verdict; steps)" "partial.*entra-password/failed.* entra/done/read-back" "contain: what needs no role is done all the same"
+patch clive '{"accountEnabled":true}'
+order POST administrativeUnits "{\"id\":\"aaaaaaaa-0000-4000-8000-000000000002\",\"displayName\":\"Branch\",\"members\":[\"$clive\"]}" >/dev/null
+order POST roleAssignments "{\"principalId\":\"$(order GET app | /usr/bin/python3 -c 'import json,sys; print(json.load(sys.stdin)["objectId"])')\",\"roleDefinitionId\":\"$ua\",\"directoryScopeId\":\"/administrativeUnits/aaaaaaaa-0000-4000-8000-000000000002\"}" >/dev/null
+run reset-password clive@corp.example.com
+is "$(field verdict) $rc $(sent)" "done 0 1" "a role at the scope of a unit is found, and reaches its members"
+run doctor; like "$(cat "$work/out")" 'User Administrator at /administrativeUnits' "  doctor says which"
+run reset-password dora@corp.example.com
+is "$(field verdict) $rc $(sent)" "failed 15 2" "  not others: Entra's own no"
+order DELETE roleAssignments >/dev/null; order DELETE administrativeUnits >/dev/null
+app "" "\"$ua\""
 run reset-password clive@corp.example.com
 is "$(field verdict) $rc" "done 0" "a random password for a user of the cloud alone"
 is "$(grep -c '"password"' "$work/out")" 0 "  which nobody is shown"
 run expire-password clive@corp.example.com --mfa
 is "$(field verdict) $rc" "unconfirmed 10" "must change, after MFA: accepted; nothing shows it, so it is not called proven"
 like "$(order GET requests | tail -c 4000)" "forceChangePasswordNextSignInWithMfa" "  and it was asked for"
+like "$(steps)" "mfa-method/skipped/none entra-password" "  whether there is a method is said not to be known"
+run doctor; like "$(cat "$work/out")" '"check": ?"entra-role"[^}]*"ok"|entra-role.*can be set' "doctor: the role is there"
 user '{"kind":"guest","userPrincipalName":"a_partner.example#EXT#@corp.example.com"}' >/dev/null
 run disable 'a_partner.example#EXT#@corp.example.com'
 is "$(field verdict) $rc" "done 0" "a guest is disabled"
@@ -62,7 +94,15 @@ like "$(field detail)" "Global Administrator" "  by name of the role"
 order DELETE roleAssignments >/dev/null; order POST groups "{\"displayName\":\"Tier0\",\"isAssignableToRole\":true,\"members\":[\"$frank\"]}" >/dev/null
 run disable frank
 is "$(field verdict) $(uac frank)" "refused 512" "a role-assignable group: refused"
-order DELETE groups >/dev/null; order POST administrativeUnits "{\"displayName\":\"Vault\",\"isMemberManagementRestricted\":true,\"members\":[\"$frank\"]}" >/dev/null
+order DELETE groups >/dev/null; order POST groups "{\"displayName\":\"Tier0\",\"isAssignableToRole\":true,\"members\":[],\"owners\":[\"$frank\"]}" >/dev/null
+run disable frank
+is "$(field verdict) $(field rule) $rc $(uac frank) $(entra frank accountEnabled)" "refused privileged 12 512 true" "its owner, who can make himself a member: refused"
+like "$(field detail)" "owner of the role-assignable group Tier0" "  by name of the group"
+order DELETE groups >/dev/null; order POST groups "{\"displayName\":\"Crowd\",\"isAssignableToRole\":true,\"members\":[],\"owners\":[$(for i in $(seq 10 39); do printf '"bbbbbbbb-0000-4000-8000-0000000000%s",' "$i"; done)\"$frank\"]}" >/dev/null
+run disable frank
+is "$(field verdict) $(field rule) $(uac frank)" "refused privileged 512" "one of more owners than an \$expand shows: refused"
+order DELETE groups >/dev/null; order POST groups "{\"displayName\":\"Chess\",\"members\":[],\"owners\":[\"$frank\"]}" >/dev/null
+order POST administrativeUnits "{\"displayName\":\"Vault\",\"isMemberManagementRestricted\":true,\"members\":[\"$frank\"]}" >/dev/null
 run disable frank
 is "$(field verdict) $(field rule) $(uac frank)" "refused restricted-unit 512" "a restricted management unit: refused"
 order DELETE administrativeUnits >/dev/null
@@ -95,5 +135,9 @@ lab kill dc1 "$LAB_DIR"
 run disable heidi@corp.example.com
 is "$(field verdict) $rc $(entra heidi accountEnabled)" "partial 11 false" "no DC: Entra is done all the same, and the verdict says what is missing"
 like "$(field detail)" "DC" "  in words"
+was=$(sent)
+run reset-password heidi@corp.example.com
+is "$(field verdict) $(($(sent) - was))" "failed 0" "no DC: the password of a synchronised user is not set in Entra"
+like "$(cat "$work/out")" "source of authority.*writeback" "  and why not, in words"
 is "$(violations)" "[]" "every request was as the description says"
 done_testing

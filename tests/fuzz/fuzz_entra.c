@@ -21,13 +21,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct graph g = {.token = NULL};
     struct graph_call c = {
         .g = &g, .method = (char[]){"PATCH"}, .path = (char[]){"/groups/x"}, .body = NULL};
+    struct graph_reply r = {.request_id = "", .client_request_id = ""};
     struct entra_user u = {0};
     struct err e;
 
     if (n < 2)
         return 0;
     (void)json_parse((const char *)data + 2, n - 2, &lim, &j, &e);
-    assert(graph_error(&g, &c, 100 + data[0] * 256 % 500 + data[1], j, "", "", &e) == -1);
+    r.json = j;
+    r.status = 100 + data[0] * 256 % 500 + data[1];
+    assert(graph_error(&c, &r, &e) == -1);
     assert(e.code != ERR_OK && text_utf8_ok(e.msg, strlen(e.msg)));
     if (j == NULL || entra_user_decode(j, NULL, &u, &e) < 0)
         return 0;

@@ -11,10 +11,32 @@ const addFormats = require('ajv-formats');
 
 const METHODS = ['get', 'post', 'patch', 'put', 'delete'];
 
-// In the fact sheet (8.1), but not in the description.
+// Not in the description: the tenant (fact sheet 8.1), and groups with their owners (Microsoft's pages
+// "List groups", "List group owners").
 const ADDED = {
   graph: (spec) => {
+    const parameters = (...names) => names.map((n) => ({ $ref: `#/components/parameters/${n}` }));
     for (const v of ['v1.0', 'beta']) {
+      const op = v === 'beta' ? 'beta' : 'v1';
+      spec.paths[`/${v}/groups`] = {
+        get: {
+          operationId: `${op}_listGroups`,
+          parameters: parameters(
+            ...['select', 'filter', 'expand', 'top', 'count', 'skiptoken', 'consistency', 'client-request-id'],
+          ),
+        },
+      };
+      spec.paths[`/${v}/groups/{group-id}/owners`] = {
+        parameters: [
+          { name: 'group-id', in: 'path', required: true, schema: { $ref: '#/components/schemas/guid' } },
+        ],
+        get: {
+          operationId: `${op}_listGroupOwners`,
+          parameters: parameters(
+            ...['select', 'top', 'count', 'skiptoken', 'consistency', 'client-request-id'],
+          ),
+        },
+      };
       spec.paths[`/${v}/organization`] = {
         get: {
           operationId: (v === 'beta' ? 'beta' : 'v1') + '_listOrganization',

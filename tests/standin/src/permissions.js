@@ -9,6 +9,7 @@ const ROLES = [
   'Directory.Read.All',
   'Directory.ReadWrite.All',
 ];
+const GROUPS = ['GroupMember.Read.All', 'Group.Read.All', 'Directory.Read.All', 'Directory.ReadWrite.All'];
 const RISK = ['IdentityRiskyUser.Read.All', 'IdentityRiskyUser.ReadWrite.All'];
 const SYNC = ['Synchronization.Read.All', 'Synchronization.ReadWrite.All', 'Application.ReadWrite.OwnedBy'];
 const SYNC_WRITE = ['Synchronization.ReadWrite.All', 'Application.ReadWrite.OwnedBy'];
@@ -27,9 +28,9 @@ const NEEDS = {
   transitiveDirectoryRoles: [
     ['Directory.Read.All', 'Directory.ReadWrite.All', 'RoleManagement.Read.Directory'],
   ],
-  transitiveGroups: [
-    ['GroupMember.Read.All', 'Group.Read.All', 'Directory.Read.All', 'Directory.ReadWrite.All'],
-  ],
+  transitiveGroups: [GROUPS],
+  listGroups: [GROUPS],
+  listGroupOwners: [GROUPS],
   administrativeUnits: [
     [
       'AdministrativeUnit.Read.All',

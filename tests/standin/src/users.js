@@ -127,6 +127,19 @@ function mayChange(ctx, u) {
   }
 }
 
+// A role of the whole tenant is in the token; one of an administrative unit is not.
+function maySetPasswords(ctx, u) {
+  const enough = [ROLE.userAdmin, ROLE.privAuthAdmin, ROLE.globalAdmin];
+  const unit = (scope) => ctx.tenant.administrativeUnits.find((a) => scope === `/administrativeUnits/${a.id}`);
+  return (
+    ctx.claims.wids.some((w) => enough.includes(w)) ||
+    ctx.tenant
+      .assignmentsOf(ctx.claims.oid)
+      .filter((a) => enough.includes(a.roleDefinitionId) && unit(a.directoryScopeId))
+      .some((a) => (unit(a.directoryScopeId).members || []).includes(u.id))
+  );
+}
+
 function updateUser(ctx) {
   const u = target(ctx);
   const { json, tenant, claims } = ctx;
@@ -136,8 +149,7 @@ function updateUser(ctx) {
   if ('accountEnabled' in json) has(WRITE_ENABLED);
   if ('passwordProfile' in json) {
     has(WRITE_PASSWORD);
-    if (!claims.wids.some((w) => [ROLE.userAdmin, ROLE.privAuthAdmin, ROLE.globalAdmin].includes(w)))
-      throw new Refusal(403, 'Authorization_RequestDenied', DENIED);
+    if (!maySetPasswords(ctx, u)) throw new Refusal(403, 'Authorization_RequestDenied', DENIED);
     if (u.p.onPremisesSyncEnabled === true) throw new Refusal(400, 'Request_BadRequest', ON_PREM);
   }
   mayChange(ctx, u);
@@ -302,6 +314,29 @@ function administrativeUnits(ctx) {
   return finish(ctx, unitsOf(ctx.tenant, u), 'administrativeUnits');
 }
 
+// --- groups and their owners ---
+const EXPANDED = 20; // so many of a relation does an $expand show, without a word of the rest
+const asOwner = (id) => ({ '@odata.type': '#microsoft.graph.user', id });
+function listGroups(ctx) {
+  const expand = one(ctx, '$expand');
+  if (expand !== undefined && expand !== 'owners($select=id)')
+    throw new Refusal(400, 'Request_BadRequest', 'Unsupported $expand.');
+  const l = filtered(
+    ctx,
+    ctx.tenant.groups.map((g) => ({ ...asGroup(g), g })),
+    { id: ['eq', 'in'], displayName: ['eq', 'startswith'], isAssignableToRole: ['eq', 'ne+', 'not+'] },
+  ).map(({ g, ...o }) => ({
+    ...selected(ctx, o, {}),
+    ...(expand ? { owners: (g.owners || []).slice(0, EXPANDED).map(asOwner) } : {}),
+  }));
+  return { status: 200, body: page(ctx, l, 'groups') };
+}
+function listGroupOwners(ctx) {
+  const g = ctx.tenant.groups.find((x) => x.id === ctx.params['group-id']);
+  if (!g) throw new Refusal(404, 'Request_ResourceNotFound', 'Resource does not exist.');
+  return finish(ctx, (g.owners || []).map(asOwner), 'directoryObjects');
+}
+
 // --- role management ---
 const MANDATORY = 'The filter on principalId or roleDefinitionId is mandatory.';
 const definition = (ctx, a) => ctx.tenant.roleDefinitions.find((r) => r.id === a.roleDefinitionId) || null;
@@ -391,6 +426,8 @@ module.exports = {
     transitiveDirectoryRoles,
     transitiveGroups,
     administrativeUnits,
+    listGroups,
+    listGroupOwners,
     roleAssignments,
     transitiveRoleAssignments,
     roleEligibility,

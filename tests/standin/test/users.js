@@ -279,6 +279,30 @@ module.exports = async () => {
     204,
     "password: of the cloud's own",
   );
+  await order('PATCH', '/app', { wids: [] });
+  await token({ anew: true });
+  const [near] = await order('POST', '/users', [{ userPrincipalName: 'near@corp.example.com' }]);
+  const must = { passwordProfile: { forceChangePasswordNextSignIn: true } };
+  const before1 = await order('GET', '/roleAssignments');
+  await order('POST', '/administrativeUnits', {
+    id: 'aaaaaaaa-0000-4000-8000-000000000002',
+    displayName: 'Branch',
+    members: [near.id],
+  });
+  await order('POST', '/roleAssignments', {
+    principalId: (await order('GET', '/app')).objectId,
+    roleDefinitionId: UA,
+    directoryScopeId: '/administrativeUnits/aaaaaaaa-0000-4000-8000-000000000002',
+  });
+  is(
+    [
+      (await graph('PATCH', `/users/${near.id}`, must)).status,
+      (await graph('PATCH', `/users/${owner.id}`, must)).status,
+    ],
+    [204, 403],
+    'password: by a role at a unit, for its members',
+  );
+  await order('PUT', '/roleAssignments', before1);
   ok(
     !JSON.stringify(await order('GET', '/requests')).includes('Xx1!xxxxxxxxxxx'),
     'password: never on record',
@@ -338,6 +362,27 @@ module.exports = async () => {
     r.json.value.some((x) => x.isAssignableToRole === true),
     'groups: role-assignable',
   );
+  const owned = () =>
+    graph(
+      'GET',
+      `/groups${q({ filter: 'isAssignableToRole eq true', select: 'id,displayName,isAssignableToRole', expand: 'owners($select=id)' })}`,
+    );
+  r = await owned();
+  is(
+    r.json.value.map((x) => [x.displayName, x.owners.map((o) => o.id)]),
+    [['Tier0', [owner.id]]],
+    'owners: of the role-assignable groups, and of no other',
+  );
+  const crowd = Array.from({ length: 25 }, (_, i) => `bbbbbbbb-0000-4000-8000-0000000000${10 + i}`);
+  const others = (await order('GET', '/groups')).filter((x) => x.id !== g.id);
+  await order('PUT', '/groups', [...others, { ...g, owners: crowd }]);
+  is((await owned()).json.value[0].owners.length, 20, 'owners: an $expand shows twenty');
+  is(
+    (await graph('GET', `/groups/${g.id}/owners${q({ select: 'id' })}`)).json.value.length,
+    25,
+    'owners: their own list shows all',
+  );
+  is(await violations(), [], 'owners: as described');
   r = await graph(
     'GET',
     `/users/${restricted.id}/memberOf/microsoft.graph.administrativeUnit${q({ count: 'true', select: 'id,displayName,isMemberManagementRestricted' })}`,

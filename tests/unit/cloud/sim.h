@@ -2,7 +2,8 @@
  * an http and a token source that answer by a script.
  *
  * Included by one source of a test that is linked with cordon_sim (see tests.cmake): the calls of
- * cloud/ end here. Timers fire in order, and time jumps to the next one, so that no test waits.
+ * cloud/ end here; or with cordon_sim_wire, where Graph is the real one. Timers fire in order, and
+ * time jumps to the next one, so that no test waits.
  *
  *   static const struct sim_says script[] = {{"GET", "/riskyUsers/", .status = 200, .body = "{}"}};
  *   sim_script(script, 1);
@@ -35,6 +36,8 @@ struct sim_says {
     uint64_t after_ms;
     bool unclear, hold; /* hold: until sim_release */
     const char *link;   /* header Link */
+    const char *type;   /* header Content-Type */
+    const char *www;    /* header WWW-Authenticate */
     const char *next;   /* graph_list: the second page */
 };
 
@@ -70,7 +73,10 @@ static struct {
     unsigned tokens, tokens_refused;
     enum err_code token_code; /* the token source fails so */
     struct secret *token;
-    char last_path[4096], last_body[16384];
+    const char *roles;      /* in the token: " User.Read.All "; NULL: it is opaque */
+    const char *wids, *oid; /* and this; NULL: nothing */
+    char claims[128];       /* of the last challenge */
+    char last_path[4096], last_body[16384], last_headers[1024];
 } sim;
 
 /* --- time ------------------------------------------------------------------------------ */
@@ -154,9 +160,12 @@ static inline void sim_pass(uint64_t ms)
 
 static inline void sim_script(const struct sim_says *script, size_t n)
 {
+    const char *roles = sim.roles; /* a test's own, until it says otherwise */
+
     secret_free(sim.token);
     memset(&sim, 0, sizeof(sim));
     sim.now = 1000000;
+    sim.roles = roles;
     sim.script = script;
     sim.script_count = n;
 }
@@ -268,11 +277,16 @@ static struct cJSON *sim_json(const char *s)
     return j;
 }
 
-static bool sim_page(struct sim_call *c, const char *body)
+/* False: no more, since that is enough, or since there is no memory for it (*e then). */
+static bool sim_page(struct sim_call *c, const char *body, struct err *e)
 {
     CLEANUP(json_freep) struct cJSON *j = sim_json(body);
     const struct cJSON *list = json_get(j, "value");
 
+    if (j == NULL) {
+        (void)err_set(e, ERR_NOMEM, 0, "no memory");
+        return false;
+    }
     for (const struct cJSON *i = json_first(list); i != NULL; i = json_next(i)) {
         if (!c->each(c->arg, i))
             return false;
@@ -306,10 +320,10 @@ static void sim_answer(void *arg)
         c->used = false;
         c->http_cb(c->arg, failed ? NULL : &a, failed ? &e : NULL);
     } else if (c->list) {
-        if (!failed && sim_page(c, s->body) && s->next != NULL)
-            (void)sim_page(c, s->next);
+        if (!failed && sim_page(c, s->body, &e) && s->next != NULL)
+            (void)sim_page(c, s->next, &e);
         c->used = false;
-        c->done(c->arg, failed ? &e : NULL);
+        c->done(c->arg, e.code != ERR_OK ? &e : NULL);
     } else {
         struct graph_answer a = {.status = s->status,
                                  .request_id = "req-1",
@@ -355,7 +369,7 @@ int __wrap_graph_list(struct graph *g, const struct graph_ask *ask, unsigned pag
                       graph_each each, void (*done)(void *arg, const struct err *e), void *arg,
                       struct graph_call **ret_call, struct err *e)
 {
-    struct sim_call *c = sim_find(ask->method, ask->path, ask->body, 0);
+    struct sim_call *c = sim_find("GET", ask->path, NULL, 0);
 
     (void)g;
     assert(pages_max > 0);
@@ -404,9 +418,17 @@ int __wrap_http_start(struct http *h, const struct http_ask *ask, http_cb cb, vo
 
     (void)h;
     assert(ask->authorization != NULL);
-    /* What changes something is sent once, and nothing else is. */
-    assert((strcmp(ask->method, "POST") == 0 && (ask->flags & HTTP_READS) == 0) ==
-           (ask->repeat == HTTP_ONCE));
+    sim.last_headers[0] = '\0';
+    for (size_t i = 0; i < ask->header_count; i++) {
+        size_t n = strlen(sim.last_headers);
+
+        (void)snprintf(sim.last_headers + n, sizeof(sim.last_headers) - n, "%s: %s\n",
+                       ask->headers[i].name, ask->headers[i].value);
+    }
+    /* What changes something is sent once, and nothing else is; but for Graph, who knows better. */
+    assert(ask->id_header != NULL ||
+           (strcmp(ask->method, "POST") == 0 && (ask->flags & HTTP_READS) == 0) ==
+               (ask->repeat == HTTP_ONCE));
     c->http = true;
     c->http_cb = cb;
     c->arg = arg;
@@ -430,9 +452,13 @@ const char *__wrap_http_header_get(const struct http_answer *a, const char *name
 {
     const struct sim_says *s = a->headers_;
 
-    if (strcmp(name, "Link") == 0 && nth == 0)
+    if (nth > 0)
+        return NULL;
+    if (strcmp(name, "Link") == 0)
         return s->link;
-    return NULL;
+    if (strcmp(name, "Content-Type") == 0)
+        return s->type;
+    return strcmp(name, "WWW-Authenticate") == 0 ? s->www : NULL;
 }
 
 struct sim_token_ask {
@@ -491,9 +517,57 @@ void __wrap_token_refused(struct token_source *t, const struct secret *authoriza
                           const char *claims)
 {
     (void)t;
-    (void)claims;
     assert(secret_equal(authorization, sim.token));
     sim.tokens_refused++;
+    (void)snprintf(sim.claims, sizeof(sim.claims), "%s", claims != NULL ? claims : "");
+}
+
+/* --- what the token says ----------------------------------------------------------------- */
+
+const char *__wrap_token_directory_roles(const struct token_source *t);
+const char *__wrap_token_object_id(const struct token_source *t);
+struct loop *__wrap_graph_loop(const struct graph *g);
+struct token_source *__wrap_graph_token(const struct graph *g);
+bool __wrap_token_readable(const struct token_source *t);
+bool __wrap_token_has_role(const struct token_source *t, const char *role);
+
+const char *__wrap_token_directory_roles(const struct token_source *t)
+{
+    (void)t;
+    return sim.wids != NULL ? sim.wids : "";
+}
+
+const char *__wrap_token_object_id(const struct token_source *t)
+{
+    (void)t;
+    return sim.oid != NULL ? sim.oid : "";
+}
+
+struct loop *__wrap_graph_loop(const struct graph *g)
+{
+    (void)g;
+    return NULL;
+}
+
+struct token_source *__wrap_graph_token(const struct graph *g)
+{
+    (void)g;
+    return NULL;
+}
+
+bool __wrap_token_readable(const struct token_source *t)
+{
+    (void)t;
+    return sim.roles != NULL;
+}
+
+bool __wrap_token_has_role(const struct token_source *t, const char *role)
+{
+    char word[80];
+
+    (void)t;
+    (void)snprintf(word, sizeof(word), " %s ", role);
+    return sim.roles != NULL && strstr(sim.roles, word) != NULL;
 }
 
 #endif

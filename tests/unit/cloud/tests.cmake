@@ -3,11 +3,21 @@ cordon_test(cloud token_parts cordon_cloud)
 cordon_alloc_sweep(test_cloud_token_parts)
 cordon_test(cloud token cordon_cloud)
 
-# cordon_sim(target): link a test that includes tests/unit/cloud/sim.h.
+# cordon_sim(target): link a test that includes tests/unit/cloud/sim.h; cordon_sim_wire(target): the same
+# with the real Graph, so that http and tokens are what is played.
+set(sim_wire loop_now loop_timer_start loop_timer_stop http_start http_cancel http_abandon
+    http_header_get token_get token_ask_cancel token_refused token_readable token_has_role
+    token_directory_roles token_object_id)
+set(sim_graph graph_start graph_list graph_cancel graph_abandon graph_status_of graph_loop
+    graph_token)
+function(cordon_sim_wire target)
+    foreach(name ${sim_wire})
+        target_link_options(${target} PRIVATE -Wl,--wrap=${name})
+    endforeach()
+endfunction()
 function(cordon_sim target)
-    foreach(name loop_now loop_timer_start loop_timer_stop graph_start graph_list graph_cancel
-            graph_abandon graph_status_of http_start http_cancel http_abandon http_header_get
-            token_get token_ask_cancel token_refused)
+    cordon_sim_wire(${target})
+    foreach(name ${sim_graph})
         target_link_options(${target} PRIVATE -Wl,--wrap=${name})
     endforeach()
 endfunction()
@@ -30,3 +40,18 @@ cordon_sim(test_cloud_hunting)
 cordon_alloc_sweep(test_cloud_hunting)
 cordon_test(cloud standin cordon_cloud)
 cordon_test(cloud entra_user cordon_cloud)
+cordon_test(cloud graph cordon_cloud)
+cordon_sim_wire(test_cloud_graph)
+cordon_alloc_sweep(test_cloud_graph)
+cordon_test(cloud entra_guard cordon_cloud)
+cordon_sim(test_cloud_entra_guard)
+cordon_alloc_sweep(test_cloud_entra_guard)
+cordon_test(cloud entra_rights cordon_cloud)
+cordon_sim(test_cloud_entra_rights)
+cordon_alloc_sweep(test_cloud_entra_rights)
+cordon_test(cloud graph_batch cordon_cloud)
+cordon_sim_wire(test_cloud_graph_batch)
+cordon_alloc_sweep(test_cloud_graph_batch)
+cordon_test(cloud entra_match cordon_cloud)
+cordon_sim(test_cloud_entra_match)
+cordon_alloc_sweep(test_cloud_entra_match)
