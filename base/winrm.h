@@ -72,10 +72,13 @@ struct winrm_ask { /* copied, but for what header and body look at: the envelope
 };
 
 /* One of three: `a` (no fault), `f` with e (the server's clear no, see soap_fault_err), or e alone:
- * ERR_UNSENT (surely not served: name, connect, TLS), ERR_AUTH (login refused: the message lists
- * what the server offered and the likely causes of winrm.md 2.7), ERR_UNPROVEN (sent, no whole
- * answer; it may have acted), with WINRM_SAFELY ERR_TIMEOUT instead; ERR_INVALID, ERR_TOOBIG
- * (answer), ERR_BUSY (503), ERR_CANCELED. */
+ * ERR_UNSENT (surely not served: name, connect, TLS, no KDC), ERR_AUTH (no ticket, or the login was
+ * refused: the message lists what the server offered and the likely causes of winrm.md 2.7),
+ * ERR_UNPROVEN (sent, no whole answer that can be believed; it may have acted), with WINRM_SAFELY
+ * instead ERR_TIMEOUT, ERR_INVALID or ERR_TOOBIG; and a clear no without SOAP: ERR_BUSY (503),
+ * ERR_TOOBIG (413), ERR_UNSUPPORTED (404: no WinRM there), ERR_DENIED, ERR_REFUSED. Over HTTP such
+ * a status comes unsealed and is nobody's word: with WINRM_ONCE it is ERR_UNPROVEN as well.
+ * ERR_NOMEM. */
 typedef void (*winrm_cb)(void *arg, const struct soap_answer *a, const struct soap_fault *f,
                          const struct err *e);
 int winrm_call_start(struct winrm *w, const struct winrm_ask *ask, winrm_cb cb, void *arg,

@@ -12,8 +12,9 @@ if ! { lab up "$LAB_DIR" && cp "$LAB_DIR/helpdesk1.cc" "$work/fresh.cc" && winrm
 fi
 ca=$LAB_DIR/ca.pem
 
-# probe ARGS...: $work/out has its lines. on: by name
-probe() { : >"$work/err"; lab exec "$LAB_DIR" env ${extra_env:-} "$probe_bin" "$@" >"$work/out" 2>"$work/err"; }
+# probe ARGS...: $work/out has its lines
+extra_env=()
+probe() { : >"$work/err"; lab exec "$LAB_DIR" env "${extra_env[@]}" "$probe_bin" "$@" >"$work/out" 2>"$work/err"; }
 http() { probe http "$host" 5985 "$@"; }
 https() { probe https "$host" 5986 --ca "$ca" "$@"; }
 # told: "ok ok", the code of each call
@@ -69,16 +70,16 @@ is "$(told)" "ok ok" "TABs, other header case, a line too many, UTF-16"
 
 # --- who we are -----------------------------------------------------------------------------------
 fresh
-extra_env="KRB5CCNAME=FILE:$work/none.cc"
+extra_env=("KRB5CCNAME=FILE:$work/none.cc")
 http
 is "$(told)" auth "no ticket"
 like "$(said)" "HTTP/$host.*run kinit" "  the principal, and what to do"
 is "$(of 'len(r)')" 0 "  and nothing was sent"
 echo junk >"$work/junk.cc"
-extra_env="KRB5CCNAME=FILE:$work/junk.cc"
+extra_env=("KRB5CCNAME=FILE:$work/junk.cc")
 http
 is "$(told)" auth "a ticket cache that is none"
-extra_env=
+extra_env=()
 probe http cli.corp.example.com 5985
 is "$(told)" auth "a name without the SPN"
 like "$(said)" "HTTP/cli.corp.example.com.*not its FQDN, or the SPN is missing" "  names it"
@@ -204,10 +205,10 @@ done
 probe http "$host" 5999
 like "$(told) $(said)" "unsent .*no connection to WinRM on $host:5999" "nobody on that port"
 lab kill dc1 "$LAB_DIR"
-extra_env="KRB5CCNAME=FILE:$work/fresh.cc"
+extra_env=("KRB5CCNAME=FILE:$work/fresh.cc")
 http --connect-ms 20000
 like "$(told) $(said)" "unsent .*HTTP/$host.*port 88" "no KDC"
 is "$(fact logins)" 0 "  and nothing was sent"
-extra_env=
+extra_env=()
 lab start dc1 "$LAB_DIR"
 done_testing
