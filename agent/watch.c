@@ -155,7 +155,7 @@ int watch_resume_at(struct watch *w, const char *dc, const char *mark, struct er
 
 static void check_all(struct watch *w)
 {
-    for (size_t i = 0; i < w->count; i++) {
+    for (size_t i = 0; !w->winrm && i < w->count; i++) {
         if (!w->logs[i].opened && !w->logs[i].failed)
             return;
     }
@@ -408,7 +408,7 @@ static void open_all(void *arg)
     struct watch *w = arg;
 
     w->begin = NULL;
-    for (size_t i = 0; i < w->count; i++) {
+    for (size_t i = 0; !w->winrm && i < w->count; i++) {
         struct log *l = &w->logs[i];
         struct evlog_files f = {
             .lines = w->domain->events == CFG_EVENTS_SAMBA ? EVLOG_LINES_SAMBA : EVLOG_LINES_EVENTS,
