@@ -458,6 +458,8 @@ static void stumble(struct source *s, const struct soap_fault *f, const struct e
     case SOAP_DENIED:
     case SOAP_NO_LOG:
     case SOAP_NO_RESOURCE:
+    case SOAP_BAD_QUERY:
+    case SOAP_OUR_BUG:
         ms = REFUSED_MS;
         break;
     case SOAP_NO_FAULT:
@@ -473,8 +475,9 @@ static void stumble(struct source *s, const struct soap_fault *f, const struct e
     wait_then(s, ms);
     (void)text_shown(s->base.health.last_bad, e.msg);
     (void)snprintf(s->base.health.why, sizeof(s->base.health.why), "%.255s", e.msg);
-    /* Once is no news: the connection may just have been closed while idle. */
-    if (s->failures > 1 || !watched)
+    /* Once is no news, unless it is a clear no: the service may be starting, or the connection have
+     * been closed while idle. */
+    if (s->failures > 1 || ms > 0)
         tell(s, &e);
 }
 

@@ -101,6 +101,25 @@ run disable "$who"
 is "$(field verdict) $rc" "unconfirmed 10" "https, an authority that is not theirs: changed, not proven"
 conf=$LAB_DIR/cordon.conf
 
+# --- a collector -----------------------------------------------------------------------------------------
+reset; fresh; winrm dc1 '{"set":{"forward":true}}'
+sed -e "s/^events = winrm/events = winrm\nevent_host = dc1.corp.example.com/" "$LAB_DIR/cordon.conf" >"$work/wec.conf"; chmod 600 "$work/wec.conf"; conf=$work/wec.conf
+run disable "$who"
+is "$(field verdict) $(field proof) $rc" "done everywhere 0" "a collector's ForwardedEvents: proven for the DC that is forwarded"
+like "$(grep '"step":"confirm","target":"dc2' "$work/out")" '"state":"unconfirmed"' "  and not for the one that is not"
+like "$(winrm dc1 '{"get":"requests"}')" 'ForwardedEvents' "  its log was asked"
+clean "collector"
+conf=$LAB_DIR/cordon.conf
+
+# --- nobody is there ---------------------------------------------------------------------------------------
+reset; fresh; sed -e "s/^events = winrm/events = winrm\nwinrm_port = 5999/" "$LAB_DIR/cordon.conf" >"$work/port.conf"; chmod 600 "$work/port.conf"; conf=$work/port.conf
+run disable "$who"
+is "$(field verdict) $(field proof) $rc" "unconfirmed read-back 10" "no WinRM: changed, not proven"
+like "$(field detail)" "5999|not open" "  and says so"
+run doctor
+like "$(cat "$work/out")" '"name":"winrm","target":"dc1[^}]*"state":"failed"[^}]*5999' "doctor: nobody answers, and what mends it"
+conf=$LAB_DIR/cordon.conf
+
 # --- cordon winrm, doctor --------------------------------------------------------------------------------
 reset
 run winrm identify dc1.corp.example.com
@@ -120,4 +139,14 @@ setting '{"readers":[]}'
 run doctor
 like "$(cat "$work/out")" '"name":"event log","target":"dc1[^}]*"state":"failed"[^}]*S-1-5-32-573' "doctor: no right to read the log, and what mends it"
 clean "doctor"
+reset; setting '{"audit":false}'; fault '{"match":{"op":"Login","times":0},"do":{"status":401}}'
+run doctor
+like "$(cat "$work/out")" '"name":"winrm","target":"dc1[^}]*"state":"failed"[^}]*setspn' "doctor: the login is refused, and what mends it"
+reset; https "$work/winrm.dc1/ca.pem"
+run doctor
+like "$(cat "$work/out")" '"name":"winrm","target":"dc1[^}]*"state":"failed"[^}]*certificate' "doctor: a certificate of another authority"
+https "$LAB_DIR/ca.pem"
+run doctor
+like "$(cat "$work/out")" '"name":"winrm","target":"dc1[^}]*"state":"ok"[^}]*bound' "doctor: https, bound to the certificate"
+like "$(cat "$work/out")" '"name":"winrm","target":"dc1[^}]*certificate of' "  and until when it is good"
 done_testing

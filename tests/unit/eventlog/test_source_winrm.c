@@ -559,7 +559,12 @@ static void a_host_that_comes_late_is_read_from_when_it_was_asked(void **state)
     open_with(w, (struct evlog_winrm){0});
     broken(ERR_UNSENT);
     turn(w);
+    assert_int_equal(w->ready, 0); /* once is no news */
+    until_asked(w);
+    broken(ERR_UNSENT);
+    turn(w);
     assert_int_equal(w->ready, 1);
+    assert_int_not_equal(w->why.code, ERR_OK);
     until_asked(w);
     assert_int_equal(srv.op, OP_SUBSCRIBE);
     assert_true(srv.earliest); /* a change may have been made meanwhile */

@@ -20,7 +20,7 @@ SETTINGS = {
     'event_delay_ms': 0, 'events_per_pull': 0, 'pull_fills': False, 'timed_out_ends': False, 'filter_forms': ['xml', 'text'],
     'duplicates': 0, 'forwarder': False, 'ahead_is_stale': True,
     # what the mirror writes
-    'audit': True, 'swap': False, 'dash': False, 'subject': None, 'computer': None, 'repeated': 'dash', 'without': [],
+    'audit': True, 'forward': False, 'swap': False, 'dash': False, 'subject': None, 'computer': None, 'repeated': 'dash', 'without': [],
     # of every answer; the same words as a fault's `do`
     'manner': {},
 }

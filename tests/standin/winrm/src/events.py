@@ -56,7 +56,7 @@ def build(what, host, record, now):
     sys.find(NS + 'EventRecordID').text = str(record)
     sys.find(NS + 'TimeCreated').set('SystemTime', what['time'] if isinstance(what.get('time'), str) else system_time(what.get('time', now)))
     sys.find(NS + 'Computer').text = what.get('computer') or host
-    sys.find(NS + 'Channel').text = what.get('channel', 'Security')
+    sys.find(NS + 'Channel').text = 'Security'      # also where it was forwarded to another log
     sys.find(NS + 'Keywords').text = '0x8010000000000000' if what.get('failure') else '0x8020000000000000'
     sys.find(NS + 'Provider').set('Guid', '{54849625-5478-4994-a5ba-3e3b0328c30d}')
     if what.get('provider'):

@@ -153,6 +153,8 @@ class Mirror:
         if own and s['audit'] and made:
             with self.dc.lock:
                 self.log.add(made)
+                if s['forward']:
+                    self.log.add([{**m, 'channel': 'ForwardedEvents'} for m in made])
 
     def modified(self, person, attributes, common, when):
         out, changed = [], {'id': 4738}
