@@ -245,6 +245,7 @@ class Connection:
             xml = xml.replace(env.message_id, how['relatesTo'])
         if how.get('delayAfter'):
             time.sleep(how['delayAfter'] / 1000)
+        note['sending'] = time.time()
         self.send(status, xml, charset, sealed, extra, how)
         with dc.lock:
             note['answered'] = True
