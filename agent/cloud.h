@@ -24,7 +24,8 @@ struct cloud {
     struct token_source *logs_token; /* for Log Analytics; NULL until asked for */
     struct sync *sync;
     struct token_source *okta_token;
-    struct okta *okta; /* NULL: no [okta] */
+    struct okta *okta;        /* NULL: no [okta] */
+    char okta_actor[OKTA_ID]; /* who we are in its log; "": not asked yet */
 };
 
 /* domain: whose users the sync job is for. ERR_CONFIG: a key or a secret that cannot be used. */

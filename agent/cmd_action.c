@@ -428,6 +428,7 @@ static int launch_one(struct driver *d, size_t i, struct err *e)
             r.action = d->load->action;
             r.options = d->load->options;
             r.options.left = d->load->left;
+            r.options.okta_id = a->options.okta_id;
             r.privileged = d->load->privileged;
             r.case_id = d->load->id;
             r.priors = d->load->priors;
@@ -576,6 +577,8 @@ static int carry_out(struct args *a, const char *resume_id)
         }
         if (a->domain == NULL)
             a->domain = d.load->domain;
+        if (d.load->okta_id[0] != '\0')
+            a->options.okta_id = d.load->okta_id;
         if (resume_id != NULL) {
             a->action = d.load->action;
             a->reason = d.load->reason;

@@ -1,6 +1,7 @@
 /* agent/okta_leg.h -- Okta's part of a case: suspend (or back), and end the sessions.
  *
  *   find -> intent -> suspend -> sessions -> ended
+ *                        the System Log, beside them
  *
  * It goes when the cloud's part goes. Suspend can be undone; deactivate is never done from here.
  */
@@ -8,6 +9,7 @@
 #define CORDON_AGENT_OKTA_LEG_H
 
 #include "agent/casefile.h"
+#include "cloud/okta.h"
 
 struct okta_leg;
 
@@ -19,6 +21,7 @@ bool okta_leg_busy(struct casefile *cf); /* still waiting for an answer, which i
 void okta_leg_interrupt(struct casefile *cf);
 void okta_leg_free(struct casefile *cf);
 size_t okta_leg_goals(const struct casefile *cf, struct goal_facts *ret, size_t max);
+const struct okta_user *okta_leg_user(const struct casefile *cf); /* as last read; NULL: nobody */
 void okta_leg_explain(struct casefile *cf);
 void okta_leg_dry(struct casefile *cf);
 

@@ -213,7 +213,7 @@ static int send(struct okta_call *c, const struct secret *authorization, struct 
         .repeat = c->changes ? HTTP_ONCE : HTTP_SAFELY,
         .max_answer = OKTA_ANSWER_MAX,
         .try_ms = c->changes ? TRY_CHANGE_MS : TRY_MS,
-        .all_ms = ALL_MS,
+        .all_ms = c->all_ms != 0 ? c->all_ms : ALL_MS,
     };
 
     return http_start(c->o->http, &ask, on_answer, c, &c->http, e);

@@ -12,10 +12,14 @@ for n in alice bob carol dave; do order POST okta/users "{\"profile\":{\"login\"
 
 run disable alice --idp okta
 is "$(field verdict) $rc $(okta alice status)" "done 0 SUSPENDED" "--idp okta: suspended there as well"
-like "$(steps)" "okta/done/read-back okta-sessions/done/accepted" "  read back; the sessions are ended"
+like "$(steps)" "okta/done/read-back okta-sessions/done/accepted okta-log/done/logged" "  read back; the sessions are ended; the System Log has both"
 id=$(field case)
+like "$(field okta)" "$(okta alice id).*SUSPENDED" "  the verdict says whom, and how that user stands"
+lab exec "$LAB_DIR" env "CORDON_CONFIG=$conf" "$cordon" case "$id" >"$work/out" 2>"$work/err"; rc=$?
+like "$rc $(cat "$work/out")" "^0 .*intent .*okta: suspend Okta $(okta alice id), ACTIVE.*step .*okta done at okta .*Okta $(okta alice id), SUSPENDED.*System Log: suspend: event .*; sessions: event " "  and cordon case: before, after, and the events"
 run enable --case "$id"
 is "$(field verdict) $rc $(okta alice status)" "done 0 ACTIVE" "undone in all three"
+like "$(steps)" "okta-log/done/logged" "  by the same id, and logged"
 run disable bob
 is "$(field verdict) $(okta bob status)" "done ACTIVE" "without --idp okta nothing is touched there"
 cloud_conf 's/^\[okta\]/[okta]\ncontain = yes/'
@@ -35,7 +39,55 @@ cloud_conf "s#^key_file.*#token_file = $cloud/okta.token#" '/^client_id = 0oa/d'
 order PATCH okta/users/bob@corp.example.com '{"status":"ACTIVE"}' >/dev/null
 run disable bob --idp okta
 is "$(field verdict) $rc $(okta bob status)" "done 0 SUSPENDED" "with an API token"
+like "$(steps)" "okta-log/done/logged" "  whose admin is the actor"
 cloud_conf
+
+# --- the System Log, and its lies: what was read back stays, and no more is said than there is -------
+proof_of() { /usr/bin/python3 -c 'import json,sys; print([json.loads(l)["proofs"]["cloud"] for l in open(sys.argv[1]) if "\"verdict\"" in l][-1])' "$work/out"; }
+of() { steps | tr ' ' '\n' | sed -n "s#^$1/##p"; }
+log_detail() { sed -n 's/.*"step":"okta-log".*"detail":"\([^"]*\)".*/\1/p' "$work/out"; }
+L='"service":"okta","method":"GET","path":"/logs.*lifecycle.suspend","times":0'
+reactivated() { order PATCH "okta/users/$1@corp.example.com" "{\"status\":\"ACTIVE\",\"statusChanged\":\"$(date -u +%FT%T.%3NZ)\"}" >/dev/null; }
+# lied FAULT NAME WORDS
+lied() {
+    no_faults; reactivated alice; [ "${keep_log:-}" ] || order DELETE okta/logs >/dev/null
+    fault "$1"
+    run disable alice --on-prem --idp okta
+    is "$(field verdict) $rc $(of okta) $(of okta-log) $(proof_of)" "done 0 done/read-back unconfirmed/none read-back" "$2: read back, and not called logged"
+    like "$(log_detail)" "$3" "  and it is said why"
+}
+set_uac alice 514
+run disable alice --on-prem --idp okta
+is "$(field verdict) $rc $(of okta) $(of okta-log) $(proof_of)" "done 0 done/read-back done/logged logged" "Okta alone beside AD: the proof is logged"
+lied "{\"match\":{$L},\"do\":{\"set\":{\"0.actor.id\":\"00uother000000000000\",\"0.actor.alternateId\":\"mallory@example.com\"}}}" "an event by somebody else" "suspend: there is one by mallory@example.com"
+lied "{\"match\":{$L},\"do\":{\"remove\":[\"0.actor\"]}}" "an event by nobody" "suspend: there is one by somebody not named"
+lied "{\"match\":{$L},\"do\":{\"set\":{\"0.published\":\"$(date -u -d '-10 minutes' +%FT%T.000Z)\"}}}" "an event from before" "suspend: no event of ours in time"
+lied "{\"match\":{$L},\"do\":{\"set\":{\"0.outcome.result\":\"FAILURE\"}}}" "an event of a failure" "suspend: no event of ours in time"
+lied "{\"match\":{$L},\"do\":{\"set\":{\"0.target\":[{\"type\":\"User\",\"id\":\"$(okta bob id)\"}]}}}" "an event about somebody else" "suspend: no event of ours in time"
+keep_log=1 lied '{"match":{"service":"okta","path":"lifecycle/suspend"},"do":{"auditDelay":3600000}}' "no event but those of the cases before" "suspend: no event of ours in time"
+lied "{\"match\":{$L},\"do\":{\"status\":403}}" "403" "suspend: Okta: 403"
+lied "{\"match\":{$L},\"do\":{\"status\":429,\"resetIn\":3600}}" "a rate limit for an hour" "suspend: "
+lied "{\"match\":{$L},\"do\":{\"html\":true}}" "no JSON" "suspend: "
+lied "{\"match\":{$L},\"do\":{\"delay\":20000}}" "no answer" "suspend: no answer in time"
+lied '{"match":{"service":"okta","path":"/logs.*session.clear","times":0},"do":{"status":403}}' "only one of the two" "suspend: event .*; sessions: Okta: 403"
+no_faults; reactivated alice
+fault '{"match":{"service":"okta","path":"lifecycle/suspend"},"do":{"auditDelay":1200}}'
+run disable alice --on-prem --idp okta
+is "$(field verdict) $rc $(of okta-log) $(proof_of)" "done 0 done/logged logged" "a log that lags a little is waited for"
+no_faults; reactivated alice
+fault '{"match":{"service":"okta","path":"lifecycle/suspend","times":0},"do":{"stick":false,"audit":true}}'
+run disable alice --on-prem --idp okta
+is "$(field verdict) $rc $(of okta) $(okta alice status)" "unconfirmed 10 unconfirmed/accepted ACTIVE" "an event of what did not come to be: unconfirmed"
+no_faults
+fault '{"match":{"service":"okta","method":"GET","path":"/users/00u","nth":3,"times":0},"do":{"status":403}}'
+run disable alice --on-prem --idp okta
+is "$(field verdict) $rc $(of okta) $(of okta-log) $(okta alice status)" "done 0 unknown/none done/logged SUSPENDED" "it cannot be read back, and the log has it: done"
+no_faults
+fault '{"match":{"service":"okta","path":"/users/me","times":0},"do":{"status":403}}'
+cloud_conf "s#^key_file.*#token_file = $cloud/okta.token#" '/^client_id = 0oa/d' '/^key_id/d'
+run revoke alice --idp okta
+is "$(field verdict) $rc $(of okta-sessions) $(of okta-log)" "done 0 done/accepted unconfirmed/none" "whose token it is cannot be asked: not called logged"
+no_faults; cloud_conf
 
 # --- risk --------------------------------------------------------------------------------------------
 run mark-compromised frank
