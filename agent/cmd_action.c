@@ -585,6 +585,8 @@ static int carry_out(struct args *a, const char *resume_id)
             a->ticket = d.load->ticket;
             a->on_prem = d.load->in_ad && !d.load->in_cloud;
             a->cloud = d.load->in_cloud && !d.load->in_ad;
+            a->options.okta = d.load->options.okta;
+            a->options.undo_okta = d.load->options.undo_okta;
             (void)snprintf(d.requester, sizeof(d.requester), "%s",
                            d.load->requester != NULL ? d.load->requester : "");
         } else {
@@ -620,7 +622,9 @@ static int carry_out(struct args *a, const char *resume_id)
     if (a->hold && a->options.hold_ms == 0)
         a->options.hold_ms = cfg->hold_watch_ms;
     o.with_cloud = (cfg->entra.on && (a->cloud || !a->on_prem)) ||
-                   (cfg->okta.on && (a->options.okta || a->options.undo_okta));
+                   (cfg->okta.on &&
+                    (a->options.okta || a->options.undo_okta ||
+                     (a->action == ACT_CONTAIN && cfg->okta.contain && (a->cloud || !a->on_prem))));
     if (a->options.okta && !cfg->okta.on) {
         code = cmd_fail(a->command, EXIT_CONFIG,
                         "--idp okta needs a section [okta] in %s (cordon config sample shows one)",

@@ -88,6 +88,11 @@ bool okta_leg_ended(const struct casefile *cf)
     return cf->okta == NULL || cf->okta->ended;
 }
 
+bool okta_leg_absent(const struct casefile *cf)
+{
+    return cf->okta == NULL || cf->okta->absent;
+}
+
 static bool cancel(struct okta_leg *l)
 {
     bool log = okta_log_cancel(l);
@@ -259,6 +264,7 @@ static void on_found(void *arg, const struct okta_user *u, const struct err *e)
             return;
         e = &mine;
     }
+    l->absent = e->code == ERR_NOTFOUND;
     tell(l, &l->step, OUT_FAILED, PROOF_NONE, e->msg);
     acts_are_over(l);
 }

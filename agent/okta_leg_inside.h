@@ -29,7 +29,7 @@ struct okta_leg {
     struct step step, sessions_step, log_step;
     struct okta_proof of_change, of_sessions;
     struct loop_timer *log_timer; /* the time that the log has, all in all */
-    bool not_shown;
+    bool absent, not_shown;
 };
 
 void okta_leg_settle(struct okta_leg *l); /* ends it, if everything is in */
