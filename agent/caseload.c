@@ -76,6 +76,7 @@ static void take_case(struct loading *l, const struct cJSON *j)
     c->options.undo_entra = flag(j, "undo_entra");
     c->options.undo_okta = flag(j, "undo_okta");
     c->options.okta = flag(j, "okta");
+    c->options.okta_deactivate = flag(j, "okta_deactivate");
     take_text(c->okta_id, sizeof(c->okta_id), j, "okta_id");
     c->options.with_mfa = flag(j, "with_mfa");
     c->found.upn = text_dup(json_str(j, "upn"));

@@ -204,6 +204,7 @@ enum {
     OPT_MFA,
     OPT_AUDIT,
     OPT_IDP,
+    OPT_DEACTIVATE,
     OPT_HOLD,
     OPT_VIA,
     OPT_EVIDENCE,
@@ -228,6 +229,7 @@ static const struct option long_options[] = {{"reason", required_argument, NULL,
                                              {"mfa", no_argument, NULL, OPT_MFA},
                                              {"audit", no_argument, NULL, OPT_AUDIT},
                                              {"idp", required_argument, NULL, OPT_IDP},
+                                             {"deactivate", no_argument, NULL, OPT_DEACTIVATE},
                                              {"hold", optional_argument, NULL, OPT_HOLD},
                                              {"via", required_argument, NULL, OPT_VIA},
                                              {"evidence", required_argument, NULL, OPT_EVIDENCE},
@@ -344,6 +346,9 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
                 return err_set(e, ERR_USAGE, 0, "--idp: okta is the only other one");
             a->options.okta = true;
             break;
+        case OPT_DEACTIVATE:
+            a->options.okta_deactivate = true;
+            break;
         case OPT_AUDIT:
             a->options.audit = true;
             break;
@@ -378,6 +383,10 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
                        "--clear-never-expires goes with expire-password or --must-change");
     if (a->options.must_change && a->action != ACT_RESET && a->action != ACT_CONTAIN)
         return err_set(e, ERR_USAGE, 0, "--must-change goes with reset-password or contain");
+    if (a->options.okta_deactivate &&
+        (!a->options.okta || (a->action != ACT_DISABLE && a->action != ACT_CONTAIN)))
+        return err_set(e, ERR_USAGE, 0,
+                       "--deactivate goes with --idp okta, and with disable or contain");
     if (a->options.with_mfa && a->action != ACT_EXPIRE)
         return err_set(e, ERR_USAGE, 0, "--mfa goes with expire-password");
     if (a->on_prem && plan_for(a->action)->count == 0)

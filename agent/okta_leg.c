@@ -59,7 +59,9 @@ int okta_leg_start(struct casefile *cf, struct err *e)
     l->cf = cf;
     l->changes = a != ACT_REVOKE;
     l->sessions = a != ACT_ENABLE;
-    l->change = a == ACT_ENABLE ? OKTA_UNSUSPEND : OKTA_SUSPEND;
+    l->change = a == ACT_ENABLE               ? OKTA_UNSUSPEND
+                : cf->options.okta_deactivate ? OKTA_DEACTIVATE
+                                              : OKTA_SUSPEND;
     l->step = (struct step){.name = "okta", .target = "okta"};
     l->sessions_step = (struct step){.name = "okta-sessions", .target = "okta"};
     l->log_step = (struct step){.name = "okta-log", .target = "okta"};
@@ -386,6 +388,24 @@ static struct goal_facts facts_of(const struct step *s, const struct okta_proof 
     g.some_unknown = s->outcome == OUT_UNKNOWN && !g.some_logged;
     g.some_failed = !g.some_done && !g.some_already && !g.some_unknown;
     return g;
+}
+
+unsigned okta_leg_residual(const struct casefile *cf, const char *ret[2])
+{
+    const struct okta_leg *l = cf->okta;
+    unsigned n = 0;
+
+    if (l == NULL || l->user.id[0] == '\0' || !l->acts_over)
+        return 0;
+    if (l->user.status == OKTA_DEPROVISIONED)
+        ret[n++] = cf->plan->action == ACT_ENABLE
+                       ? "Okta: still deactivated: activate it there, and assign its applications "
+                         "again"
+                       : "Okta: deactivated, its applications are taken away: enable does not "
+                         "undo that";
+    if (l->sessions)
+        ret[n++] = "Okta: sessions that its applications keep for themselves: end them there";
+    return n;
 }
 
 size_t okta_leg_goals(const struct casefile *cf, struct goal_facts *ret, size_t max)

@@ -3,7 +3,8 @@
  *   find -> intent -> suspend -> sessions -> ended
  *                        the System Log, beside them
  *
- * It goes when the cloud's part goes. Suspend can be undone; deactivate is never done from here.
+ * It goes when the cloud's part goes. Suspend can be undone; deactivate cannot, and is done only
+ * where it was asked for by its name.
  */
 #ifndef CORDON_AGENT_OKTA_LEG_H
 #define CORDON_AGENT_OKTA_LEG_H

@@ -89,6 +89,59 @@ run revoke alice --idp okta
 is "$(field verdict) $rc $(of okta-sessions) $(of okta-log)" "done 0 done/accepted unconfirmed/none" "whose token it is cannot be asked: not called logged"
 no_faults; cloud_conf
 
+# --- deactivate: only by its name ------------------------------------------------------------------------
+residual() { /usr/bin/python3 -c 'import json,sys; print([" | ".join(r["what"] for r in json.loads(l)["residual"]) for l in open(sys.argv[1]) if "\"verdict\"" in l][-1])' "$work/out"; }
+for bad in "disable dave --deactivate" "enable dave --idp okta --deactivate" "revoke dave --idp okta --deactivate"; do
+    # shellcheck disable=SC2086
+    run $bad
+    is "$rc $(okta dave status)" "64 LOCKED_OUT" "$bad: refused"
+done
+run disable dave --idp okta --deactivate --dry-run
+is "$rc $(okta dave status)" "0 LOCKED_OUT" "deactivate, dry run: nothing is changed"
+like "$(cat "$work/out")" "would deactivate it .which cordon does not undo." "  and it says what it would be"
+set_uac dave 512; patch dave '{"accountEnabled":true}'
+run disable dave --idp okta --deactivate
+is "$(field verdict) $rc $(of okta) $(of okta-log) $(okta dave status)" "done 0 done/read-back done/logged DEPROVISIONED" "deactivate: read back and logged, from a status that cannot be suspended"
+like "$(residual)" "Okta: deactivated, its applications are taken away: enable does not undo that" "  what does not come back is told"
+gone=$(field case)
+run disable dave --idp okta
+like "$(field verdict) $rc" "^(partial 11|done 0)$" "suspending who is deactivated"
+run enable --case "$gone"
+is "$(field verdict) $rc $(of okta) $(okta dave status) $(uac dave)" "partial 11 failed/none DEPROVISIONED 512" "undone in AD and Entra, not in Okta: partial"
+like "$(of okta) $(field detail) $(residual)" "cordon does not undo that; activate it in Okta.*Okta: still deactivated" "  and it says what to do"
+run contain carol --idp okta --deactivate
+is "$(field verdict) $rc $(okta carol status)" "done 0 DEPROVISIONED" "contain, deactivate"
+order PATCH okta/users/alice@corp.example.com '{"status":"ACTIVE"}' >/dev/null
+fault '{"match":{"service":"okta","path":"lifecycle/deactivate"},"do":{"status":403}}'
+run disable alice --idp okta --deactivate
+is "$(field verdict) $rc $(okta alice status)" "partial 11 ACTIVE" "deactivate is refused by Okta: partial"
+no_faults
+
+# --- killed, and taken up -----------------------------------------------------------------------------------
+for i in 1 2 3 4 5 6 7 8; do
+    reactivated alice; set_uac alice 512
+    extra_env="CORDON_FAILPOINT=cloud-answer:$i:kill" run disable alice --on-prem --idp okta
+    open=$(lab exec "$LAB_DIR" env "CORDON_CONFIG=$conf" "$cordon" cases --open --json | sed -n 's/.*"case":"\([^"]*\)".*/\1/p' | head -n 1)
+    lab exec "$LAB_DIR" env "CORDON_CONFIG=$conf" "$cordon" case "$open" --resume --as-agent --json >"$work/out" 2>"$work/err"; rc=$?
+    is "$(field verdict) $rc $(okta alice status)" "done 0 SUSPENDED" "killed at Okta's answer $i: resumed, done"
+    run enable --case "$open"
+    is "$(field verdict) $rc $(okta alice status)" "done 0 ACTIVE" "  and whoever did it, it is undone"
+done
+
+# --- Okta without Entra ---------------------------------------------------------------------------------
+no_entra() { cloud_conf '/^\[entra\]/,/^\[okta\]/{/^\[okta\]/!d}' "$@"; }
+no_entra 's/^\[okta\]/[okta]\ncontain = yes/'
+reactivated alice; set_uac alice 512
+run contain alice
+is "$(field verdict) $rc $(of okta) $(of okta-log)" "done 0 done/read-back done/logged" "no [entra]: contain acts in Okta where [okta] says so"
+reactivated alice; order DELETE okta/logs >/dev/null
+run contain nobody-there
+is "$(field verdict) $rc" "not-found 14" "no [entra]: an account of nowhere"
+order POST okta/users '{"profile":{"login":"okta-only@corp.example.com","email":"okta-only@corp.example.com"}}' >/dev/null
+run disable okta-only@corp.example.com --idp okta
+is "$(field verdict) $rc $(okta okta-only status)" "partial 11 SUSPENDED" "no [entra]: AD does not know it, Okta does: partial"
+cloud_conf
+
 # --- risk --------------------------------------------------------------------------------------------
 run mark-compromised frank
 is "$(field verdict) $rc" "done 0" "mark-compromised: and Identity Protection shows it"
