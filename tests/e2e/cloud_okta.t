@@ -157,11 +157,61 @@ order PATCH settings '{"licence":"P2"}' >/dev/null
 
 # --- seen elsewhere ------------------------------------------------------------------------------------
 sid_of() { /usr/bin/python3 -c 'import json,sys; print([json.loads(l)["sid"] for l in open(sys.argv[1]) if json.loads(l)["sam"]==sys.argv[2]][0])' "$work/people.jsonl" "$1"; }
-run disable grace --evidence hunting
-like "$(field verdict) $rc $(steps)" "^done 0 .*evidence/unconfirmed/none" "--evidence hunting: nothing there yet, and the verdict does not change"
-order POST rows "{\"table\":\"IdentityDirectoryEvents\",\"rows\":[{\"Timestamp\":\"$(date -u +%FT%TZ)\",\"ActionType\":\"Account disabled\",\"TargetSid\":\"$(sid_of heidi)\",\"AdditionalFields\":{\"TargetAccountSid\":\"$(sid_of heidi)\"},\"DestinationDeviceName\":\"dc1\",\"AccountName\":\"svc-cordon\"}]}" >/dev/null
+cloud_conf 's/^wait = 6s/wait = 2s/' "s/^\[entra\]/[entra]\nworkspace = 3f8a1c52-7c0e-4f0b-9a57-1d2b6c9e4a10/"
+run show svc-cordon; us=$(/usr/bin/python3 -c 'import json,sys; print([json.loads(l)["sid"] for l in open(sys.argv[1])][0])' "$work/out")
+like "$us" "^S-1-5-21-" "who we are in AD"
+at() { date -u -d "${1:-now}" +%FT%T.%3NZ; }
+evidence_detail() { sed -n 's/.*"step":"evidence".*"detail":"\([^"]*\)".*/\1/p' "$work/out"; }
+hunting_row() { order POST rows "{\"table\":\"IdentityDirectoryEvents\",\"rows\":[{\"Timestamp\":\"$(at)\",\"ActionType\":\"${3:-Account disabled}\",\"TargetSid\":\"$(sid_of "$1")\",\"AdditionalFields\":{\"TargetAccountSid\":\"$(sid_of "$1")\"},\"DestinationDeviceName\":\"dc1\",\"AccountName\":\"svc-cordon\",\"AccountSid\":\"$2\"}]}" >/dev/null; }
+log_row() { order POST rows "{\"table\":\"SecurityEvent\",\"rows\":[{\"TimeGenerated\":\"$(at)\",\"EventID\":${3:-4725},\"TargetSid\":\"$(sid_of "$1")\",\"Computer\":\"dc1.corp.example.com\",\"SubjectUserName\":\"${4:-svc-cordon}\",\"SubjectUserSid\":\"$2\"}]}" >/dev/null; }
+# none_of WHERE NAME WORDS: disable grace once more; it is not called evidence, and the verdict stands
+none_of() {
+    set_uac grace 512; run disable grace --evidence "$1"
+    like "$(field verdict) $rc $(of evidence)" "^done 0 (unconfirmed|failed)/none" "--evidence $1, $2: no claim, and the verdict does not change"
+    like "$(evidence_detail)" "$3" "  and it is said why"
+    order DELETE rows >/dev/null; no_faults
+}
+none_of hunting "nothing there yet" "silence proves nothing"
+hunting_row grace S-1-5-21-1-2-3-500
+none_of hunting "by somebody else" "no row of ours"
+hunting_row grace "$us" "Account enabled"
+none_of hunting "of something else" "no row of ours"
+hunting_row grace ""
+none_of hunting "a name, and no SID" "no row of ours"
+hunting_row heidi "$us"
 run disable heidi --evidence hunting
 like "$(field verdict) $rc $(steps)" "^done 0 .*evidence/done/logged" "  and where it is, it is told"
+
+none_of sentinel "nothing there yet" "silence proves nothing"
+log_row grace S-1-5-21-1-2-3-500 4725 mallory
+none_of sentinel "by somebody else" "no row of ours.*mallory"
+log_row grace "$us" 4722
+none_of sentinel "of something else" "no row of ours; the last that there is: event 4722"
+log_row heidi "$us"
+none_of sentinel "about somebody else" "silence proves nothing"
+log_row grace "$us"
+fault "{\"match\":{\"service\":\"loganalytics\",\"times\":0},\"do\":{\"set\":{\"tables.0.rows.0.3\":\"$(sid_of heidi)\"}}}"
+none_of sentinel "a row that was not asked for" "silence proves nothing"
+log_row grace "$us"
+fault "{\"match\":{\"service\":\"loganalytics\",\"times\":0},\"do\":{\"set\":{\"tables.0.rows.0.0\":\"$(at '-30 seconds')\"}}}"
+none_of sentinel "from before" "no row of ours"
+log_row grace "$us"
+fault '{"match":{"service":"loganalytics","times":0},"do":{"status":403}}'
+none_of sentinel "403" "Log Analytics Reader"
+log_row grace "$us"
+order PATCH settings '{"partialError":true}' >/dev/null
+none_of sentinel "a part of the answer" "not complete.*PartialError"
+order PATCH settings '{"partialError":false}' >/dev/null
+log_row grace "$us"
+fault '{"match":{"service":"loganalytics","times":0},"do":{"html":true}}'
+none_of sentinel "no JSON" "Log Analytics"
+set_uac grace 512; log_row grace "$us"
+run disable grace --evidence sentinel
+like "$(field verdict) $rc $(steps)" "^done 0 .*evidence/done/logged" "--evidence sentinel: the event, by us, about this account"
+like "$(evidence_detail)" "^event 4725 account disabled at .* on dc1.corp.example.com by svc-cordon" "  in words"
+set_uac grace 512; cloud_conf
+run disable grace --evidence sentinel
+like "$(field verdict) $rc $(of evidence) $(evidence_detail)" "^done 0 failed/none no workspace" "--evidence sentinel without a workspace: said"
 
 # --- Defender for Identity as the hand ---------------------------------------------------------------
 identity() { order POST identities "{\"id\":\"id-$1\",\"displayName\":\"$1\",\"domain\":\"corp.example.com\",\"isEnabled\":true,\"onPremisesSecurityIdentifier\":\"$(sid_of "$1")\",\"cloudSecurityIdentifier\":null,\"emailAddress\":null,\"userPrincipalName\":\"$1@corp.example.com\",\"accounts\":[{\"identityProvider\":\"activeDirectory\",\"identifier\":\"$(sid_of "$1")\",\"actions\":$2}]}" >/dev/null; }
