@@ -76,6 +76,8 @@ static void take_case(struct loading *l, const struct cJSON *j)
     c->options.undo_entra = flag(j, "undo_entra");
     c->options.undo_okta = flag(j, "undo_okta");
     c->options.okta = flag(j, "okta");
+    c->options.okta_deactivate = flag(j, "okta_deactivate");
+    take_text(c->okta_id, sizeof(c->okta_id), j, "okta_id");
     c->options.with_mfa = flag(j, "with_mfa");
     c->found.upn = text_dup(json_str(j, "upn"));
     c->has_guid = guid != NULL && sid != NULL &&
@@ -110,6 +112,8 @@ static void take_intent(struct caseload *c, const struct cJSON *j, int64_t time_
     struct prior *p = step != NULL && target != NULL ? place(c, step, target) : NULL;
     int64_t v = 0;
 
+    if (json_str(j, "okta_id") != NULL)
+        take_text(c->okta_id, sizeof(c->okta_id), j, "okta_id");
     if (p == NULL)
         return;
     /* The first intent has the mark from which everything of ours is still to be seen. */
@@ -158,7 +162,8 @@ static void take_step(struct caseload *c, const struct cJSON *j)
     if (!done)
         return;
     if (strcmp(target, "okta") == 0) {
-        c->did_okta = c->did_okta || (strcmp(step, "okta") == 0 && c->action != ACT_ENABLE);
+        c->did_okta = c->did_okta || ((strcmp(step, "okta") == 0 || flag(j, "changed")) &&
+                                      c->action != ACT_ENABLE);
         return;
     }
     if (strcmp(target, "entra") == 0) {

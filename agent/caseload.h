@@ -29,6 +29,7 @@ struct caseload {
     struct undo_left left[CASELOAD_PLACES];
     size_t left_count;
     char first_dc[256]; /* that took a change; "" */
+    char okta_id[64];   /* whom it was about in Okta; "" */
 };
 
 /* ERR_NOTFOUND: no such case; ERR_INVALID: its records cannot be read. */

@@ -1,6 +1,7 @@
 /* agent/cloud.c -- see cloud.h. */
 #include "agent/cloud.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +82,9 @@ static int open_okta(struct cloud *c, struct err *e)
                                .file = okta->token_file != NULL ? okta->token_file : okta->key_file,
                                .scope = okta->scope};
 
+    /* The actor of what a service app does is its client id. */
+    if (okta->token_file == NULL && okta->client_id != NULL)
+        (void)snprintf(c->okta_actor, sizeof(c->okta_actor), "%s", okta->client_id);
     if (token_new(c->loop, c->http, &s, &c->okta_token, e) < 0 ||
         okta_new(c->loop, c->http, c->okta_token, okta->url, &c->okta, e) < 0)
         return err_wrap(e, "[okta]");

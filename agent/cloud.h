@@ -28,7 +28,8 @@ struct cloud {
     struct sync *sync;
     struct sync_winrm *sync_winrm; /* NULL, but with sync = connect */
     struct token_source *okta_token;
-    struct okta *okta; /* NULL: no [okta] */
+    struct okta *okta;        /* NULL: no [okta] */
+    char okta_actor[OKTA_ID]; /* who we are in its log; "": not asked yet */
 };
 
 /* domain: whose users the sync job is for; borrowed. ERR_CONFIG: a key or a secret that cannot be

@@ -204,6 +204,7 @@ enum {
     OPT_MFA,
     OPT_AUDIT,
     OPT_IDP,
+    OPT_DEACTIVATE,
     OPT_HOLD,
     OPT_VIA,
     OPT_EVIDENCE,
@@ -228,6 +229,7 @@ static const struct option long_options[] = {{"reason", required_argument, NULL,
                                              {"mfa", no_argument, NULL, OPT_MFA},
                                              {"audit", no_argument, NULL, OPT_AUDIT},
                                              {"idp", required_argument, NULL, OPT_IDP},
+                                             {"deactivate", no_argument, NULL, OPT_DEACTIVATE},
                                              {"hold", optional_argument, NULL, OPT_HOLD},
                                              {"via", required_argument, NULL, OPT_VIA},
                                              {"evidence", required_argument, NULL, OPT_EVIDENCE},
@@ -344,6 +346,9 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
                 return err_set(e, ERR_USAGE, 0, "--idp: okta is the only other one");
             a->options.okta = true;
             break;
+        case OPT_DEACTIVATE:
+            a->options.okta_deactivate = true;
+            break;
         case OPT_AUDIT:
             a->options.audit = true;
             break;
@@ -378,6 +383,10 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
                        "--clear-never-expires goes with expire-password or --must-change");
     if (a->options.must_change && a->action != ACT_RESET && a->action != ACT_CONTAIN)
         return err_set(e, ERR_USAGE, 0, "--must-change goes with reset-password or contain");
+    if (a->options.okta_deactivate &&
+        (!a->options.okta || (a->action != ACT_DISABLE && a->action != ACT_CONTAIN)))
+        return err_set(e, ERR_USAGE, 0,
+                       "--deactivate goes with --idp okta, and with disable or contain");
     if (a->options.with_mfa && a->action != ACT_EXPIRE)
         return err_set(e, ERR_USAGE, 0, "--mfa goes with expire-password");
     if (a->on_prem && plan_for(a->action)->count == 0)
@@ -428,6 +437,7 @@ static int launch_one(struct driver *d, size_t i, struct err *e)
             r.action = d->load->action;
             r.options = d->load->options;
             r.options.left = d->load->left;
+            r.options.okta_id = a->options.okta_id;
             r.privileged = d->load->privileged;
             r.case_id = d->load->id;
             r.priors = d->load->priors;
@@ -576,12 +586,16 @@ static int carry_out(struct args *a, const char *resume_id)
         }
         if (a->domain == NULL)
             a->domain = d.load->domain;
+        if (d.load->okta_id[0] != '\0')
+            a->options.okta_id = d.load->okta_id;
         if (resume_id != NULL) {
             a->action = d.load->action;
             a->reason = d.load->reason;
             a->ticket = d.load->ticket;
             a->on_prem = d.load->in_ad && !d.load->in_cloud;
             a->cloud = d.load->in_cloud && !d.load->in_ad;
+            a->options.okta = d.load->options.okta;
+            a->options.undo_okta = d.load->options.undo_okta;
             (void)snprintf(d.requester, sizeof(d.requester), "%s",
                            d.load->requester != NULL ? d.load->requester : "");
         } else {
@@ -618,7 +632,9 @@ static int carry_out(struct args *a, const char *resume_id)
     if (a->hold && a->options.hold_ms == 0)
         a->options.hold_ms = cfg->hold_watch_ms;
     o.with_cloud = (cfg->entra.on && (a->cloud || !a->on_prem)) ||
-                   (cfg->okta.on && (a->options.okta || a->options.undo_okta));
+                   (cfg->okta.on &&
+                    (a->options.okta || a->options.undo_okta ||
+                     (a->action == ACT_CONTAIN && cfg->okta.contain && (a->cloud || !a->on_prem))));
     if (a->options.okta && !cfg->okta.on) {
         code = cmd_fail(a->command, EXIT_CONFIG,
                         "--idp okta needs a section [okta] in %s (cordon config sample shows one)",

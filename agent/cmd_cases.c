@@ -153,6 +153,18 @@ static void show_opened(struct text *t, const struct ledger_record *r, const str
                   text_shown(b, or_dash(json_str(j, "sid"))));
 }
 
+/* Who it is in Okta, and how that user stood when it was written down. */
+static void add_okta(struct text *t, const struct cJSON *j, const char *change)
+{
+    char id[TEXT_SHOWN], status[TEXT_SHOWN];
+
+    if (json_str(j, "okta_id") == NULL)
+        return;
+    text_addf(t, "%s%s Okta %s, %s", change != NULL ? ": " : "", change != NULL ? change : "",
+              text_shown(id, json_str(j, "okta_id")),
+              text_shown(status, or_dash(json_str(j, "okta_status"))));
+}
+
 static void show_record(struct text *t, const struct ledger_record *r, const struct cJSON *j)
 {
     char when[STAMP_TEXT], a[TEXT_SHOWN];
@@ -166,11 +178,13 @@ static void show_record(struct text *t, const struct ledger_record *r, const str
             text_addf(t, ": userAccountControl %lld -> %lld", (long long)old, (long long)new);
         if (json_str(j, "pwdLastSet") != NULL)
             text_addf(t, ": pwdLastSet %s", text_shown(a, json_str(j, "pwdLastSet")));
+        add_okta(t, j, json_str(j, "okta_change"));
     } else if (strcmp(r->kind, "step") == 0) {
         text_addf(t, "%s %s%s%s", or_dash(json_str(j, "step")), or_dash(json_str(j, "state")),
                   json_str(j, "target") != NULL && json_str(j, "target")[0] != '\0' ? " at " : "",
                   text_shown(a, json_str(j, "target") != NULL ? json_str(j, "target") : ""));
         text_addf(t, " (%s)", or_dash(json_str(j, "proof")));
+        add_okta(t, j, NULL);
         if (json_str(j, "detail") != NULL && json_str(j, "detail")[0] != '\0') {
             text_add(t, ": ");
             text_show(t, json_str(j, "detail"), strlen(json_str(j, "detail")), 400);

@@ -52,12 +52,17 @@ extern char **environ;
     "                     and never without a second person\n"                                     \
     "  --json             one JSON object a line (see cordon(1))\n"
 
+#define DEACTIVATE                                                                                 \
+    "  --deactivate       with --idp okta: deactivate, not suspend. Takes all applications away\n" \
+    "                     (some then delete the user's data); enable does not undo it\n"
+
 static const struct {
     const char *name;
     const char *text;
 } helps[] = {
-    {"disable", "Takes accounts out of play: sets ACCOUNTDISABLE at every writable DC at once by\n"
-                "compare-and-swap, and proves it by the DC's own log.\n\n" ACTION_OPTIONS},
+    {"disable",
+     "Takes accounts out of play: sets ACCOUNTDISABLE at every writable DC at once by\n"
+     "compare-and-swap, and proves it by the DC's own log.\n\n" DEACTIVATE ACTION_OPTIONS},
     {"enable",
      "Undo. With --case ID puts back exactly what that case changed, where it still stands as\n"
      "the case left it; without, clears ACCOUNTDISABLE.\n\n"
@@ -75,7 +80,7 @@ static const struct {
      "  --clear-never-expires  goes with --must-change\n" ACTION_OPTIONS},
     {"contain", "The strongest form: disable and reset-password as one plan.\n\n"
                 "  --must-change      the user must choose a new password once enabled "
-                "again\n" ACTION_OPTIONS},
+                "again\n" DEACTIVATE ACTION_OPTIONS},
     {"revoke",
      "Ends the user's sessions in Entra ID: refresh tokens and browser cookies. Nothing is\n"
      "changed in AD.\n\n" ACTION_OPTIONS},

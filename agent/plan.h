@@ -34,6 +34,8 @@ struct options {
     bool undo_okta;               /* the case suspended it in Okta */
     const struct undo_left *left; /* borrowed */
     size_t left_count;
+    bool okta_deactivate; /* in place of suspending: cannot be undone */
+    const char *okta_id;  /* whom an earlier run, or the case to undo, found in Okta; NULL */
 };
 
 enum need { NEED_NOTHING, NEED_CHANGE, NEED_REFUSED };

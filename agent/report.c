@@ -8,6 +8,7 @@
 
 #include "agent/casefile.h"
 #include "agent/cloud_leg.h"
+#include "agent/okta_leg.h"
 #include "agent/residual.h"
 #include "agent/run.h"
 #include "agent/world.h"
@@ -180,6 +181,7 @@ void report_step(struct report *r, struct casefile *cf, const struct step *s)
 
 void report_verdict_json(const struct casefile *cf, struct json_out *o)
 {
+    const struct okta_user *okta = okta_leg_user(cf);
     struct residual list[RESIDUAL_MAX];
     int64_t now = stamp_now_ms();
     unsigned n = residual_list(cf, now, list);
@@ -209,6 +211,13 @@ void report_verdict_json(const struct casefile *cf, struct json_out *o)
         json_out_str(o, "id", cf->cloud->user.id);
         json_out_str(o, "upn", cf->cloud->user.upn);
         json_out_bool(o, "enabled", cf->cloud->user.enabled);
+        json_out_end_object(o);
+    }
+    if (okta != NULL) {
+        json_out_object(o, "okta");
+        json_out_str(o, "id", okta->id);
+        json_out_str(o, "login", okta->login);
+        json_out_str(o, "status", okta->status_word);
         json_out_end_object(o);
     }
     json_out_array(o, "residual");

@@ -7,6 +7,7 @@
 
 #include "agent/casefile.h"
 #include "agent/cloud_leg.h"
+#include "agent/okta_leg.h"
 #include "agent/world.h"
 
 #define TICKET_MS (INT64_C(600) * 60 * 1000) /* MaxTicketAge, MaxServiceAge: 10 h / 600 min */
@@ -63,6 +64,7 @@ static unsigned cloud_part(const struct casefile *cf, int64_t now_ms, bool disab
 unsigned residual_list(const struct casefile *cf, int64_t now_ms, struct residual ret[RESIDUAL_MAX])
 {
     bool disabled = false, reset = false, expired = false, changed = false;
+    const char *okta[2];
     unsigned n = 0;
     char line[200];
 
@@ -79,6 +81,8 @@ unsigned residual_list(const struct casefile *cf, int64_t now_ms, struct residua
         changed = changed || so;
     }
     n = cloud_part(cf, now_ms, disabled, ret, n);
+    for (unsigned i = 0, k = okta_leg_residual(cf, okta); i < k; i++)
+        n = add(ret, n, 0, okta[i]);
     if (!changed || cf->plan->action == ACT_ENABLE) {
         if (cf->plan->action == ACT_ENABLE && changed && cf->options.undo &&
             cf->options.undo_expired)

@@ -288,8 +288,12 @@ static void without_ad(struct casefile *cf, const struct err *e)
     cf->converge_done = true;
     if (!asked)
         log_warning("case=%s going on in the cloud without AD: %s", cf->id, e->msg);
-    if (okta_leg_start(cf, &mine) < 0 || cloud_leg_start(cf, &mine) < 0)
+    if (okta_leg_start(cf, &mine) < 0 || (cf->w->cfg->entra.on && cloud_leg_start(cf, &mine) < 0))
         run_fail(cf, &mine);
+    else if (cf->cloud == NULL && cf->okta == NULL)
+        run_fail(cf, e);
+    else if (cf->cloud == NULL) /* Okta alone: nobody is waited for */
+        run_cloud_judged(cf);
 }
 
 void run_cloud_judged(struct casefile *cf)

@@ -131,13 +131,16 @@ static bool ad_is_missing(const struct casefile *cf)
            (u == NULL || u->synced == ENTRA_TRUE || u->sid != NULL);
 }
 
-/* Nobody in AD and nobody in Entra: as if only AD had been asked. */
+/* Nobody in AD and nobody in the cloud: as if only AD had been asked. */
 static void settle_nobody(struct casefile *cf)
 {
     struct err e;
 
     (void)err_set(&e, cf->ad_why, 0, "%s", cf->ad_words != NULL ? cf->ad_words : "");
-    if (!cf->cloud->absent)
+    if (cf->cloud == NULL) {
+        if (cf->ad_why == ERR_NOTFOUND)
+            (void)err_set(&e, ERR_NOTFOUND, 0, "%.400s, nor in Okta", cf->ad_words);
+    } else if (!cf->cloud->absent)
         (void)err_set(&e, cf->ad_why == ERR_NOTFOUND ? cf->cloud->why : cf->ad_why, 0,
                       "AD: %.220s; Entra: %.220s", cf->ad_words != NULL ? cf->ad_words : "",
                       cf->cloud->why_words != NULL ? cf->cloud->why_words : "");
@@ -157,7 +160,7 @@ void run_settle(struct casefile *cf)
         !cf->converge_done || !cloud_leg_ended(cf) || !okta_leg_ended(cf))
         return;
     cf->ending = true;
-    if (cf->ad_failed && cf->cloud != NULL && !cf->cloud->has_user && cf->okta == NULL) {
+    if (cf->ad_failed && (cf->cloud == NULL || !cf->cloud->has_user) && okta_leg_absent(cf)) {
         settle_nobody(cf);
         return;
     }

@@ -120,6 +120,8 @@ int run_record(struct casefile *cf, const char *kind, const char *body, ledger_c
         json_out_bool(&o, "undo_entra", cf->options.undo_entra);
         json_out_bool(&o, "undo_okta", cf->options.undo_okta);
         json_out_bool(&o, "okta", cf->options.okta);
+        json_out_bool(&o, "okta_deactivate", cf->options.okta_deactivate);
+        json_out_str(&o, "okta_id", cf->options.okta_id);
         json_out_bool(&o, "with_mfa", cf->options.with_mfa);
         json_out_bool(&o, "in_ad", cf->in_ad);
         json_out_bool(&o, "in_cloud", cf->in_cloud);

@@ -290,16 +290,22 @@ static bool is_cut(CURLcode rc)
     }
 }
 
+/* The proxy's clear no to us; 0: none. */
+static long refused_by_proxy(const struct http_call *c)
+{
+    long said = 0;
+
+    (void)curl_easy_getinfo(c->easy, CURLINFO_HTTP_CONNECTCODE, &said);
+    return said == 401 || said == 403 || said == 407 ? said : 0;
+}
+
 /* Nothing was sent, and the next try will end the same way. */
 static bool is_hopeless(const struct http_call *c, CURLcode rc)
 {
-    long proxy_says = 0;
-
-    (void)curl_easy_getinfo(c->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_says);
     return rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CACERT_BADFILE ||
            rc == CURLE_SSL_ISSUER_ERROR || rc == CURLE_URL_MALFORMAT ||
-           rc == CURLE_SSL_CERTPROBLEM || rc == CURLE_UNSUPPORTED_PROTOCOL || proxy_says == 401 ||
-           proxy_says == 403 || proxy_says == 407;
+           rc == CURLE_SSL_CERTPROBLEM || rc == CURLE_UNSUPPORTED_PROTOCOL ||
+           refused_by_proxy(c) != 0;
 }
 
 static enum http_end end_of(const struct http_call *c, CURLcode rc)
@@ -330,7 +336,10 @@ static void explain(const struct http_call *c, const struct http_verdict *v, CUR
     };
     char shown[TEXT_SHOWN];
     enum err_code code = ERR_UNPROVEN;
-    const char *cause = rc == CURLE_OPERATION_TIMEDOUT        ? "time-out"
+    long proxy = v->end == HTTP_END_NEVER ? refused_by_proxy(c) : 0;
+    const char *cause = proxy == 407 ? "407: the proxy wants a login, or another one"
+                        : proxy != 0 ? "the proxy says that this is not allowed"
+                        : rc == CURLE_OPERATION_TIMEDOUT      ? "time-out"
                         : c->resend_stopped || rc == CURLE_OK ? "the connection ended"
                         : c->got.many_headers                 ? "headers"
                         : c->curl_said[0] != '\0'             ? c->curl_said
@@ -345,8 +354,8 @@ static void explain(const struct http_call *c, const struct http_verdict *v, CUR
                : v->end == HTTP_END_INVALID ? ERR_INVALID
                                             : ERR_TIMEOUT;
     err_set_text(
-        e, code, (int)rc, "%s: %s: %s: %s%s (%u %s%s%s%s%s)", c->target.host, c->method,
-        words[v->end], text_shown(shown, cause),
+        e, code, proxy != 0 ? (int)proxy : (int)rc, "%s: %s: %s: %s%s (%u %s%s%s%s%s)",
+        c->target.host, c->method, words[v->end], text_shown(shown, cause),
         code == ERR_UNPROVEN && v->end <= HTTP_END_NEVER ? "; an earlier try may have acted" : "",
         c->tries, c->tries == 1 ? "try" : "tries", c->id[0] != '\0' ? ", " : "", c->id,
         request_id[0] != '\0' ? ", request-id " : "", request_id);

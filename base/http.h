@@ -119,7 +119,8 @@ struct http_answer { /* borrowed: valid during the callback only */
  * connect, TLS, proxy: nothing was sent), ERR_UNPROVEN (sent, no whole answer: it may have acted;
  * or an earlier try may), and for a GET or HTTP_READS ERR_TIMEOUT (no answer in time, or cut),
  * ERR_TOOBIG, ERR_INVALID (no HTTP). ERR_CANCELED, ERR_NOMEM. The message names host, request ids
- * and the cause, never a header or a body. e->native is a CURLcode. */
+ * and the cause, never a header or a body. e->native is a CURLcode; where a proxy refused us,
+ * its status. */
 typedef void (*http_cb)(void *arg, const struct http_answer *a, const struct err *e);
 int http_start(struct http *h, const struct http_ask *ask, http_cb cb, void *arg,
                struct http_call **ret_call, struct err *e);

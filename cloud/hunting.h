@@ -42,7 +42,8 @@ struct hunt_row {
     unsigned event_id;      /* 4725, ...; 0: none given */
     char action[HUNT_TEXT]; /* "Account disabled", or what the event id means */
     char computer[HUNT_TEXT];
-    char actor[HUNT_TEXT]; /* "" where it is not said */
+    char actor[HUNT_TEXT];    /* "" where it is not said */
+    char actor_sid[HUNT_SID]; /* the same */
     char target_sid[HUNT_SID];
 };
 struct hunt_rows { /* borrowed during the callback; in order of time */

@@ -102,6 +102,7 @@ static bool read_row(const struct reader *rd, struct hunt_row *r)
     static const char *const computers[] = {"Computer", "DestinationDeviceName", "DeviceName",
                                             "ActorDevice", NULL};
     static const char *const actors[] = {"SubjectUserName", "AccountName", "Actor", NULL};
+    static const char *const actor_sids[] = {"SubjectUserSid", "AccountSid", NULL};
     static const char *const actions[] = {"ActionType", NULL};
     const char *time = any_text(rd, times), *sid = any_text(rd, sids);
     const char *action = any_text(rd, actions);
@@ -115,6 +116,8 @@ static bool read_row(const struct reader *rd, struct hunt_row *r)
     (void)field_shown(r->action, sizeof(r->action), action != NULL ? action : hunt_event_words(id));
     (void)field_shown(r->computer, sizeof(r->computer), any_text(rd, computers));
     (void)field_shown(r->actor, sizeof(r->actor), any_text(rd, actors));
+    if (field_sid_ok(any_text(rd, actor_sids)))
+        field_copy(r->actor_sid, sizeof(r->actor_sid), any_text(rd, actor_sids));
     field_copy(r->target_sid, sizeof(r->target_sid), rd->sid);
     return true;
 }

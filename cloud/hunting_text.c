@@ -70,8 +70,8 @@ int hunt_text_security_event(struct text *t, const char *sid, int64_t from_ms, i
     for (size_t i = 0; i < ARRAY_LEN(events); i++)
         text_addf(t, "%s%u", i > 0 ? ", " : "", events[i].id);
     text_addf(t, ")\n| where TargetSid == '%s'\n", sid);
-    text_add(t, "| project TimeGenerated, Computer, EventID, TargetSid, SubjectUserName, "
-                "TargetUserName\n"
+    text_add(t, "| project TimeGenerated, Computer, EventID, TargetSid, SubjectUserSid, "
+                "SubjectUserName, TargetUserName\n"
                 "| order by TimeGenerated asc\n");
     text_addf(t, "| take %d\n", HUNT_ROWS + 1);
     return text_check(t, "query", e);
@@ -88,7 +88,8 @@ int hunt_text_identity(struct text *t, const char *sid, int64_t from_ms, int64_t
                 "| extend TargetSid = tostring(AdditionalFields.TargetAccountSid), "
                 "ActorDevice = tostring(AdditionalFields['ACTOR.DEVICE'])\n");
     text_addf(t, "| where TargetSid == '%s'\n", sid);
-    text_add(t, "| project Timestamp, ActionType, TargetAccountUpn, TargetSid, AccountName, "
+    text_add(t, "| project Timestamp, ActionType, TargetAccountUpn, TargetSid, AccountSid, "
+                "AccountName, "
                 "DestinationDeviceName, ActorDevice\n"
                 "| order by Timestamp asc\n");
     text_addf(t, "| take %d\n", HUNT_ROWS + 1);

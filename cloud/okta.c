@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/failpoint.h"
 #include "cloud/field.h"
 #include "cloud/okta_inside.h"
 
@@ -214,10 +215,13 @@ static int send(struct okta_call *c, const struct secret *authorization, struct 
         .repeat = c->changes ? HTTP_ONCE : HTTP_SAFELY,
         .max_answer = OKTA_ANSWER_MAX,
         .try_ms = c->changes ? TRY_CHANGE_MS : TRY_MS,
-        .all_ms = ALL_MS,
+        .all_ms = c->all_ms != 0 ? c->all_ms : ALL_MS,
     };
 
-    return http_start(c->o->http, &ask, on_answer, c, &c->http, e);
+    if (http_start(c->o->http, &ask, on_answer, c, &c->http, e) < 0)
+        return -1;
+    (void)failpoint_hit("cloud-send");
+    return 0;
 }
 
 static void on_token(void *arg, const struct secret *authorization, const struct err *e)
@@ -242,6 +246,7 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
     struct err mine;
 
     c->http = NULL;
+    (void)failpoint_hit("cloud-answer");
     if (a != NULL && a->date_ms != 0)
         c->date_ms = a->date_ms;
     if (a != NULL && a->status == 401 && c->used != NULL)

@@ -64,6 +64,11 @@ typedef void (*okta_user_cb)(void *arg, const struct okta_user *u, const struct 
 int okta_read_start(struct okta *o, const char *id, okta_user_cb cb, void *arg,
                     struct okta_call **ret_call, struct err *e);
 
+/* Whose API token it is: the actor of what is done with it. Not for a service app, which is its own
+ * client id. */
+int okta_me_start(struct okta *o, okta_user_cb cb, void *arg, struct okta_call **ret_call,
+                  struct err *e);
+
 enum okta_by {
     OKTA_BY_ID,
     OKTA_BY_LOGIN, /* exact; where nobody has it so, also in other case, or as a short login */
@@ -103,34 +108,41 @@ int okta_change_start(struct okta *o, const char *id, enum okta_change change, o
                       void *arg, struct okta_call **ret_call, struct err *e);
 
 /* End the sessions at Okta, revoke OAuth tokens, forget remembered devices. Not the applications'
- * own sessions. Twice does no harm. */
-typedef void (*okta_done_cb)(void *arg, const char *request_id, const struct err *e);
+ * own sessions. Twice does no harm. sent_ms: as in okta_result. */
+typedef void (*okta_done_cb)(void *arg, const char *request_id, int64_t sent_ms,
+                             const struct err *e);
 int okta_clear_sessions_start(struct okta *o, const char *id, okta_done_cb cb, void *arg,
                               struct okta_call **ret_call, struct err *e);
 
 struct okta_event { /* of the System Log */
+    bool ours;      /* by the actor that was asked for */
     char uuid[64];  /* the evidence */
     char type[64];
     int64_t published_ms;
     char actor_id[OKTA_ID], actor_type[64], actor_name[OKTA_TEXT]; /* alternateId, or "" */
     char transaction[64];
 };
-/* ev NULL and e NULL: no such event (yet): that proves nothing. */
+/* ev NULL and e NULL: no such event (yet): that proves nothing. Not ev->ours: after all the time
+ * there was only somebody else's, which proves nothing of ours. */
 typedef void (*okta_event_cb)(void *arg, const struct okta_event *ev, const struct err *e);
-/* A successful event `type` ("user.lifecycle.suspend", "user.session.clear", ...) whose target is
- * the user, published since since_ms (Okta's clock; 5 s of tolerance). Asked every 5 s for wait_ms
- * (0: once). */
-int okta_confirm_start(struct okta *o, const char *id, const char *type, int64_t since_ms,
-                       uint64_t wait_ms, okta_event_cb cb, void *arg, struct okta_call **ret_call,
-                       struct err *e);
+struct okta_expect {
+    const char *id, *type; /* the user, a target of it; "user.lifecycle.suspend", ... */
+    const char *actor;     /* our app's id, or that of the token's admin; NULL: anybody's is ours */
+    int64_t since_ms;      /* when it was sent, by Okta's clock; 1 s of tolerance */
+    int64_t after_ms;      /* the user's status_changed_ms before it: it is later; 0: not known */
+};
+/* A successful event as expected. Asked after 1, 2, 4, 5, 5 ... s, for wait_ms in all (0: once). */
+int okta_confirm_start(struct okta *o, const struct okta_expect *x, uint64_t wait_ms,
+                       okta_event_cb cb, void *arg, struct okta_call **ret_call, struct err *e);
 
 /* --- pure, for tests ------------------------------------------------------------------------- */
 bool okta_id_ok(const char *s); /* letters and digits, 16 to 32 */
 enum okta_status okta_status_of(const char *word);
 struct cJSON;
 int okta_read_user(const struct cJSON *j, struct okta_user *ret_user, struct err *e);
-/* From a list of events: the first that fits. False: none. ERR_INVALID: not such a list. */
-int okta_read_events(const struct cJSON *list, const char *id, const char *type, int64_t since_ms,
+/* From a list of events: the first of ours, else the first of somebody else's. False: none.
+ * ERR_INVALID: not such a list. */
+int okta_read_events(const struct cJSON *list, const struct okta_expect *x,
                      struct okta_event *ret_event, bool *ret_found, struct err *e);
 /* Fill e from an answer that is no success: code, words, ids. Always -1. `body` need not be JSON.
  */

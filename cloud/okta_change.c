@@ -21,8 +21,10 @@
 
 enum {
     LOOKS = 4,
-    LOOK_MS = 1000, /* before the second look; then doubled */
+    LOOK_MS = 1000,          /* before the second look; then doubled */
+    CONFIRM_FIRST_MS = 1000, /* before the second question; then doubled, up to */
     CONFIRM_EVERY_MS = 5000,
+    CONFIRM_LAST_MS = 500,       /* what the last question has to be answered in */
     CONFIRM_BACK_MS = 60 * 1000, /* Okta's log is asked from a little before */
 };
 
@@ -233,16 +235,19 @@ static void finish(struct okta_call *c, enum okta_outcome how, const struct err 
 static void on_cleared(struct okta_call *c, const struct http_answer *a, const struct err *e)
 {
     char request_id[64] = "";
+    int64_t sent_ms = 0;
     struct err mine;
 
     if (a != NULL)
         (void)field_shown(request_id, sizeof(request_id), a->request_id);
+    if (c->date_ms != 0)
+        sent_ms = c->date_ms - (int64_t)(loop_now(c->o->loop) - c->began);
     if (e == NULL && a != NULL && (a->status < 200 || a->status > 299)) {
         (void)okta_error_of(a, /* changes */ true, &mine);
         e = &mine;
     }
     okta_call_detach(c);
-    c->done_cb(c->arg, request_id, e);
+    c->done_cb(c->arg, request_id, sent_ms, e);
     okta_call_free(c);
 }
 
@@ -257,6 +262,7 @@ int okta_clear_sessions_start(struct okta *o, const char *id, okta_done_cb cb, v
         return -1;
     c->done_cb = cb;
     c->arg = arg;
+    c->began = loop_now(o->loop);
     okta_url(c, "/api/v1/users/", id, "/sessions?oauthTokens=true&forgetDevices=true");
     if (okta_ask(c, "DELETE", /* twice does no harm */ false, on_cleared, e) < 0)
         return -1;
@@ -277,6 +283,13 @@ static void finish_log(struct okta_call *c, const struct okta_event *ev, const s
     okta_call_free(c);
 }
 
+static uint64_t left_of(const struct okta_call *c)
+{
+    uint64_t now = loop_now(c->o->loop);
+
+    return c->ends > now ? c->ends - now : 0;
+}
+
 static int take_log(struct okta_call *c, const struct http_answer *a, struct okta_event *ev,
                     bool *ret_found, struct err *e)
 {
@@ -286,27 +299,40 @@ static int take_log(struct okta_call *c, const struct http_answer *a, struct okt
         return okta_error_of(a, false, e);
     if (okta_json_of(a, &j, e) < 0)
         return -1;
-    return okta_read_events(j, c->id, c->type, c->since_ms, ev, ret_found, e);
+    return okta_read_events(j,
+                            &(struct okta_expect){.id = c->id,
+                                                  .type = c->type,
+                                                  .actor = c->actor[0] != '\0' ? c->actor : NULL,
+                                                  .since_ms = c->since_ms,
+                                                  .after_ms = c->after_ms},
+                            ev, ret_found, e);
 }
 
 static void on_log(struct okta_call *c, const struct http_answer *a, const struct err *e)
 {
+    uint64_t left = left_of(c);
     struct okta_event ev;
-    bool found = false, again;
+    bool found = false;
     struct err mine;
 
     if (e == NULL && take_log(c, a, &ev, &found, &mine) < 0)
         e = &mine;
-    if (found) {
+    if (found && ev.ours) {
         finish_log(c, &ev, NULL);
         return;
     }
-    again = !c->canceled && loop_now(c->o->loop) + CONFIRM_EVERY_MS <= c->ends &&
-            (e == NULL || e->code == ERR_TIMEOUT || e->code == ERR_BUSY || e->code == ERR_UNSENT);
-    if (again)
-        okta_wait(c, CONFIRM_EVERY_MS, ask_log);
-    else
-        finish_log(c, NULL, e);
+    if (found) {
+        c->has_foreign = true;
+        c->foreign = ev;
+    }
+    /* A rate limit that is over in time has been waited for below. */
+    if (c->canceled || left <= CONFIRM_LAST_MS ||
+        (e != NULL && e->code != ERR_TIMEOUT && e->code != ERR_UNSENT)) {
+        finish_log(c, c->has_foreign ? &c->foreign : NULL, c->has_foreign ? NULL : e);
+        return;
+    }
+    okta_wait(c, c->every < left - CONFIRM_LAST_MS ? c->every : left - CONFIRM_LAST_MS, ask_log);
+    c->every = c->every * 2 < CONFIRM_EVERY_MS ? c->every * 2 : CONFIRM_EVERY_MS;
 }
 
 static void log_url(struct okta_call *c)
@@ -324,6 +350,7 @@ static void log_url(struct okta_call *c)
 
 static void ask_log(struct okta_call *c)
 {
+    c->all_ms = left_of(c) > CONFIRM_LAST_MS ? left_of(c) : CONFIRM_LAST_MS;
     log_url(c);
     okta_ask_on(c, "GET", false, on_log);
 }
@@ -334,21 +361,24 @@ static bool type_ok(const char *s)
     return field_opaque_ok(s) && strchr(s, '~') == NULL && strlen(s) < 64;
 }
 
-int okta_confirm_start(struct okta *o, const char *id, const char *type, int64_t since_ms,
-                       uint64_t wait_ms, okta_event_cb cb, void *arg, struct okta_call **ret_call,
-                       struct err *e)
+int okta_confirm_start(struct okta *o, const struct okta_expect *x, uint64_t wait_ms,
+                       okta_event_cb cb, void *arg, struct okta_call **ret_call, struct err *e)
 {
     CLEANUP(okta_call_freep) struct okta_call *c = NULL;
 
-    if (id == NULL || !type_ok(type))
-        return err_set(e, ERR_USAGE, 0, "Okta: no id, or no type of event");
-    if (okta_call_new(o, id, &c, e) < 0)
+    if (x->id == NULL || !type_ok(x->type) || (x->actor != NULL && strlen(x->actor) >= OKTA_ID))
+        return err_set(e, ERR_USAGE, 0, "Okta: no id, no type of event, or no actor");
+    if (okta_call_new(o, x->id, &c, e) < 0)
         return -1;
     c->event_cb = cb;
     c->arg = arg;
-    c->since_ms = since_ms;
+    c->since_ms = x->since_ms;
+    c->after_ms = x->after_ms;
     c->ends = loop_now(o->loop) + wait_ms;
-    field_copy(c->type, sizeof(c->type), type);
+    c->all_ms = wait_ms; /* 0: the default */
+    c->every = CONFIRM_FIRST_MS;
+    field_copy(c->type, sizeof(c->type), x->type);
+    field_copy(c->actor, sizeof(c->actor), x->actor);
     log_url(c);
     if (okta_ask(c, "GET", false, on_log, e) < 0)
         return -1;

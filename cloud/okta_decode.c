@@ -12,7 +12,7 @@
 #include "cloud/okta_inside.h"
 
 enum { ID_MIN = 16, ID_MAX = 32, ERROR_BODY_MAX = 64 * 1024, SHOWN = 160 };
-#define SINCE_SLACK_MS INT64_C(5000)
+#define SINCE_SLACK_MS INT64_C(1000)
 
 bool okta_id_ok(const char *s)
 {
@@ -149,17 +149,17 @@ static bool is_about(const struct cJSON *ev, const char *id)
     return false;
 }
 
-static bool fits(const struct cJSON *ev, const char *id, const char *type, int64_t since_ms,
-                 struct okta_event *x)
+static bool fits(const struct cJSON *ev, const struct okta_expect *want, struct okta_event *x)
 {
     const struct cJSON *actor = json_get(ev, "actor");
     const char *is = json_str(ev, "eventType"), *when = json_str(ev, "published");
     const char *how = json_str(json_get(ev, "outcome"), "result");
 
     memset(x, 0, sizeof(*x));
-    if (is == NULL || strcmp(is, type) != 0 || how == NULL || strcmp(how, "SUCCESS") != 0 ||
+    if (is == NULL || strcmp(is, want->type) != 0 || how == NULL || strcmp(how, "SUCCESS") != 0 ||
         when == NULL || !stamp_parse_iso(when, &x->published_ms) ||
-        x->published_ms < since_ms - SINCE_SLACK_MS || !is_about(ev, id))
+        x->published_ms < want->since_ms - SINCE_SLACK_MS ||
+        (want->after_ms != 0 && x->published_ms <= want->after_ms) || !is_about(ev, want->id))
         return false;
     if (!field_opaque_ok(json_str(ev, "uuid")) || strlen(json_str(ev, "uuid")) >= sizeof(x->uuid))
         return false;
@@ -170,17 +170,27 @@ static bool fits(const struct cJSON *ev, const char *id, const char *type, int64
     (void)field_shown(x->actor_name, sizeof(x->actor_name), json_str(actor, "alternateId"));
     (void)field_shown(x->transaction, sizeof(x->transaction),
                       json_str(json_get(ev, "transaction"), "id"));
+    x->ours = want->actor == NULL ||
+              (json_str(actor, "id") != NULL && strcmp(json_str(actor, "id"), want->actor) == 0);
     return true;
 }
 
-int okta_read_events(const struct cJSON *list, const char *id, const char *type, int64_t since_ms,
+int okta_read_events(const struct cJSON *list, const struct okta_expect *x,
                      struct okta_event *ret_event, bool *ret_found, struct err *e)
 {
+    struct okta_event ev;
+    bool ours = false;
+
     if (!json_is_array(list))
         return err_set(e, ERR_INVALID, 0, "Okta: the answer is no list of events");
     *ret_found = false;
-    for (const struct cJSON *c = json_first(list); c != NULL && !*ret_found; c = json_next(c))
-        *ret_found = fits(c, id, type, since_ms, ret_event);
+    for (const struct cJSON *c = json_first(list); c != NULL && !ours; c = json_next(c)) {
+        if (!fits(c, x, &ev) || (*ret_found && !ev.ours))
+            continue;
+        *ret_event = ev;
+        *ret_found = true;
+        ours = ev.ours;
+    }
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* cloud/okta_find.c -- one user: read by id, or found by what somebody typed.
  *
  *   okta_read_start   by id
+ *   okta_me_start     the owner of the token
  *   okta_find_start   by login or mail: a filtered list
  *   on_page           every page, on our own root only
  *   on_named          nobody has it exactly so: Okta's own look-up by login or short login
@@ -19,6 +20,7 @@ enum { TYPED_MAX = 256 };
 static void on_page(struct okta_call *c, const struct http_answer *a, const struct err *e);
 static void on_named(struct okta_call *c, const struct http_answer *a, const struct err *e);
 static void on_user(struct okta_call *c, const struct http_answer *a, const struct err *e);
+static void on_me(struct okta_call *c, const struct http_answer *a, const struct err *e);
 static void finish(struct okta_call *c, const struct okta_user *u, const struct err *e);
 
 int okta_read_start(struct okta *o, const char *id, okta_user_cb cb, void *arg,
@@ -34,6 +36,24 @@ int okta_read_start(struct okta *o, const char *id, okta_user_cb cb, void *arg,
     c->arg = arg;
     okta_url(c, "/api/v1/users/", id, NULL);
     if (okta_ask(c, "GET", false, on_user, e) < 0)
+        return -1;
+    if (ret_call != NULL)
+        *ret_call = c;
+    (void)TAKE(c);
+    return 0;
+}
+
+int okta_me_start(struct okta *o, okta_user_cb cb, void *arg, struct okta_call **ret_call,
+                  struct err *e)
+{
+    CLEANUP(okta_call_freep) struct okta_call *c = NULL;
+
+    if (okta_call_new(o, NULL, &c, e) < 0)
+        return -1;
+    c->user_cb = cb;
+    c->arg = arg;
+    okta_url(c, "/api/v1/users/me", NULL, NULL);
+    if (okta_ask(c, "GET", false, on_me, e) < 0)
         return -1;
     if (ret_call != NULL)
         *ret_call = c;
@@ -224,6 +244,16 @@ static void on_user(struct okta_call *c, const struct http_answer *a, const stru
     struct err mine;
 
     if (e == NULL && okta_user_of(a, c->id, &u, &mine) < 0)
+        e = &mine;
+    finish(c, e == NULL ? &u : NULL, e);
+}
+
+static void on_me(struct okta_call *c, const struct http_answer *a, const struct err *e)
+{
+    struct okta_user u;
+    struct err mine;
+
+    if (e == NULL && okta_user_of(a, NULL, &u, &mine) < 0)
         e = &mine;
     finish(c, e == NULL ? &u : NULL, e);
 }

@@ -46,6 +46,7 @@ struct okta_call {
     struct loop_timer *timer;
     void (*on_timer)(struct okta_call *c);
     int64_t date_ms; /* of the last answer */
+    uint64_t all_ms; /* for a request with all its repetitions; 0: the default */
 
     /* what it is for */
     char id[OKTA_ID];
@@ -70,9 +71,13 @@ struct okta_call {
     struct err why;
 
     /* confirm */
-    char type[64];
-    int64_t since_ms;
-    uint64_t ends;
+    char type[64], actor[OKTA_ID];
+    int64_t since_ms, after_ms;
+    uint64_t ends, every;
+    bool has_foreign;
+    struct okta_event foreign;
+
+    uint64_t began; /* sessions: by loop_now */
 };
 
 int okta_call_new(struct okta *o, const char *id, struct okta_call **ret_call, struct err *e);

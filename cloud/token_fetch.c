@@ -30,6 +30,8 @@ enum {
     OKTA_CLOCK_S = 60,  /* so far apart, and a refusal may well be for the clock */
     CURL_BAD_CERT = 60, /* CURLE_PEER_FAILED_VERIFICATION */
     CURL_BAD_CA = 77,   /* CURLE_SSL_CACERT_BADFILE */
+    PROXY_REFUSES = 403,
+    PROXY_LOGIN = 407,
 };
 
 struct token_fetch {
@@ -414,9 +416,10 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
         if (f->c->way == TOKEN_BY_IMDS && (e->code == ERR_UNSENT || e->code == ERR_TIMEOUT))
             (void)err_wrap(&mine, "no metadata service here (managed_identity is for Azure VMs and "
                                   "servers with Azure Arc)");
-        /* A certificate does not mend itself; all else may. */
+        /* A certificate does not mend itself, nor does a login to the proxy; all else may. */
         if (e->code == ERR_CANCELED || e->code == ERR_NOMEM || e->code == ERR_TOOBIG ||
-            e->code == ERR_INVALID || e->native == CURL_BAD_CERT || e->native == CURL_BAD_CA)
+            e->code == ERR_INVALID || e->native == CURL_BAD_CERT || e->native == CURL_BAD_CA ||
+            e->native == PROXY_LOGIN || e->native == PROXY_REFUSES)
             finish(f, NULL, &mine);
         else
             retry(f, /* gone */ false, 0, &mine);

@@ -49,13 +49,13 @@ _cordon() {
     --level | --state | --detections | --since | --dc | --domain | --reason | --ticket | --wait | --limit | --older-than | --port | --service | --resource | --dialect | --filter | --option | --count | --for | --max | --poll) return ;;
     esac
     case ${COMP_WORDS[1]} in
-    disable) words=$action ;;
+    disable) words="$action --deactivate" ;;
     revoke) words=$action ;;
     mark-compromised | dismiss-risk) words=$action ;;
     enable) words="$action --case" ;;
     expire-password) words="$action --clear-never-expires --mfa" ;;
     reset-password) words="$action --must-change --clear-never-expires" ;;
-    contain) words="$action --must-change" ;;
+    contain) words="$action --must-change --deactivate" ;;
     risky) words="$common --level --state --limit --detections --since" ;;
     query) words="$common --xml --sentinel --hunting --case --since --domain" ;;
     show) words="$common --dc --domain" ;;

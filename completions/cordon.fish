@@ -43,6 +43,7 @@ complete -c cordon -n "__fish_seen_subcommand_from $actions" -l on-prem -d 'only
 complete -c cordon -n "__fish_seen_subcommand_from $actions" -l cloud -d 'only in Entra ID'
 complete -c cordon -n "__fish_seen_subcommand_from $actions" -l audit -d 'wait for the audit log of Entra'
 complete -c cordon -n "__fish_seen_subcommand_from $actions" -l idp -xa okta -d 'in Okta, too'
+complete -c cordon -n '__fish_seen_subcommand_from disable contain' -l deactivate -d 'in Okta: cannot be undone'
 complete -c cordon -n "__fish_seen_subcommand_from $actions" -l via -xa mdi -d 'by another hand'
 complete -c cordon -n "__fish_seen_subcommand_from $actions" -l evidence -xa 'sentinel hunting' -d 'seen elsewhere?'
 complete -c cordon -n "__fish_seen_subcommand_from $actions" -l hold -d 'then watch Entra for so long'

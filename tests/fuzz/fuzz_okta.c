@@ -24,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct okta_user u;
     struct err e = ERR_NONE;
     char url[64];
+    const struct okta_expect x = {.id = ID, .type = "user.lifecycle.suspend", .actor = ID};
     bool found = false;
 
     assert(s != NULL);
@@ -37,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     if (okta_read_user(j, &u, &e) == 0)
         assert(okta_id_ok(u.id) && (u.status == okta_status_of(u.status_word)));
-    if (okta_read_events(j, ID, "user.lifecycle.suspend", 0, &ev, &found, &e) == 0 && found)
+    if (okta_read_events(j, &x, &ev, &found, &e) == 0 && found)
         assert(ev.uuid[0] != '\0' && ev.published_ms >= -5000);
     return 0;
 }

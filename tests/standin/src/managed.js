@@ -67,7 +67,7 @@ function arc(ctx) {
   const key = crypto.randomBytes(32).toString('hex');
   fs.writeFileSync(file, key, { mode: 0o600 });
   tenant.arcKeys.set(key, Date.now() + 60000);
-  const realm = (tenant.settings.arcRealm || '%s').replace('%s', file);
+  const realm = (tenant.settings.arcRealm || '%s').replace('%s', file).replace('%f', path.basename(file));
   return error(401, 'unauthorized', 'challenge', {
     'WWW-Authenticate': `${tenant.settings.arcScheme} realm=${realm}`,
   });

@@ -342,7 +342,13 @@ function token(ctx) {
 
 // --- users ---
 function user(ctx) {
-  const key = ctx.params.id !== undefined ? ctx.params.id : ctx.params.userId;
+  let key = ctx.params.id !== undefined ? ctx.params.id : ctx.params.userId;
+  if (key === 'me') {
+    // whose API token it is; a service app is nobody
+    if (ctx.actor.type !== 'User') refuse(404, 'E0000007', 'Not found: Resource not found: me (User)');
+    key = ctx.actor.id;
+    if (!ctx.okta.users.has(key)) ctx.okta.addUser({ id: key, login: ctx.actor.alternateId });
+  }
   const u = ctx.okta.find(key);
   if (!u) refuse(404, 'E0000007', `Not found: Resource not found: ${key} (User)`);
   return u;

@@ -74,7 +74,7 @@ const SETTINGS = {
   mdiActs: true, // whether the sensor does it
   huntingSpelling: 'lower', // upper: Schema's Name, Type
   partialError: false, // Log Analytics
-  arcRealm: '', // instead of the key file's path; %s is that path
+  arcRealm: '', // instead of the key file's path; %s is that path, %f its name
   arcEcho: true, // the selector in the answer
   arcScheme: 'Basic',
   tenantSync: true, // organization: onPremisesSyncEnabled

@@ -175,7 +175,7 @@ static void proxied(void **state)
     assert_int_equal(asked("proxy"), n);
 
     with.proxy_login = wrong;
-    unsent(at(server.good, "/ok"), &with, "1 try");
+    unsent(at(server.good, "/ok"), &with, "407: the proxy wants a login, or another one (1 try");
     with.proxy_login = NULL;
     unsent(at(server.good, "/ok"), &with, "407");
     with = (struct http_settings){.proxy = "http://127.0.0.1:1"};

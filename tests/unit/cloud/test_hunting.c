@@ -75,8 +75,8 @@ static void texts(void **state)
                         "datetime(2026-09-15T00:00:00.000Z))\n"
                         "| where EventID in (4725, 4722, 4738, 4724)\n"
                         "| where TargetSid == '" SID "'\n"
-                        "| project TimeGenerated, Computer, EventID, TargetSid, SubjectUserName, "
-                        "TargetUserName\n"
+                        "| project TimeGenerated, Computer, EventID, TargetSid, SubjectUserSid, "
+                        "SubjectUserName, TargetUserName\n"
                         "| order by TimeGenerated asc\n"
                         "| take 1001\n");
     text_clear(&t);
@@ -133,6 +133,38 @@ static void query_xml(void **state)
 #define TABLE(rows) "{\"tables\":[{\"name\":\"PrimaryResult\"," COLUMNS ",\"rows\":[" rows "]}]}"
 #define NOON "2026-09-14T12:00:00Z"
 #define LATER "2026-09-14T13:00:00.5Z"
+
+/* Who did it: by SID, or nobody. */
+static void actors(void **state)
+{
+    static const struct {
+        const char *json, *sid;
+    } cases[] = {
+        {RESULTS("{\"Timestamp\":\"" NOON "\",\"TargetSid\":\"" SID
+                 "\",\"AccountSid\":\"S-1-5-21-1-2-3-9\"}"),
+         "S-1-5-21-1-2-3-9"},
+        {RESULTS("{\"Timestamp\":\"" NOON "\",\"TargetSid\":\"" SID "\",\"AccountSid\":\"adm\"}"),
+         ""},
+        {RESULTS(H(NOON, "Account disabled", SID)), ""},
+        {"{\"tables\":[{\"columns\":[{\"name\":\"TimeGenerated\"},{\"name\":\"TargetSid\"},{"
+         "\"name\":"
+         "\"SubjectUserSid\"}],\"rows\":[[\"" NOON "\",\"" SID "\",\"S-1-5-18\"]]}]}",
+         "S-1-5-18"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(json_freep) struct cJSON *j = sim_json(cases[i].json);
+        CLEANUP(hunt_table_freep) struct hunt_table *t = NULL;
+        struct hunt_rows r;
+        struct err e;
+
+        assert_int_equal(hunt_read(j, SID, FROM, TO, &t, &e), 0);
+        hunt_table_rows(t, &r);
+        assert_int_equal(r.count, 1);
+        assert_string_equal(r.rows[0].actor_sid, cases[i].sid);
+    }
+}
 
 static void answers(void **state)
 {
@@ -365,9 +397,9 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ids),      cmocka_unit_test(texts),     cmocka_unit_test(query_xml),
-        cmocka_unit_test(answers),  cmocka_unit_test(too_many),  cmocka_unit_test(asked),
-        cmocka_unit_test(canceled), cmocka_unit_test(no_memory),
+        cmocka_unit_test(ids),    cmocka_unit_test(texts),    cmocka_unit_test(query_xml),
+        cmocka_unit_test(actors), cmocka_unit_test(answers),  cmocka_unit_test(too_many),
+        cmocka_unit_test(asked),  cmocka_unit_test(canceled), cmocka_unit_test(no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,10 +146,16 @@ static void links(void **state)
     assert_false(okta_next_link("<https://a/bbbbbbbb>; rel=\"next\"", url, 8));
 }
 
-#define EVENT(uuid, type, result, when, target)                                                \
-    "{\"uuid\":\"" uuid "\",\"eventType\":\"" type "\",\"outcome\":{\"result\":\"" result      \
-    "\"},\"published\":\"" when "\",\"actor\":{\"id\":\"0oa1\",\"type\":\"App\"},\"target\":[" \
-    "{\"type\":\"AppInstance\",\"id\":\"" ID "\"}," target "]}"
+#define US "0oa1b2c3d4e5f6g7h8i9"
+#define EVENT_BY(actor, uuid, type, result, when, target)                                        \
+    "{\"uuid\":\"" uuid "\",\"eventType\":\"" type "\",\"outcome\":{\"result\":\"" result        \
+    "\"},\"published\":\"" when "\"," actor "\"target\":[{\"type\":\"AppInstance\",\"id\":\"" ID \
+    "\"}," target "]}"
+#define EVENT(uuid, type, result, when, target) \
+    EVENT_BY("\"actor\":{\"id\":\"" US "\",\"type\":\"App\"},", uuid, type, result, when, target)
+#define FOREIGN(uuid, when)                                                                   \
+    EVENT_BY("\"actor\":{\"id\":\"00uadmin000000000000\",\"type\":\"User\"},", uuid, SUSPEND, \
+             "SUCCESS", when, ABOUT(ID))
 #define ABOUT(id) "{\"type\":\"User\",\"id\":\"" id "\"}"
 #define SUSPEND "user.lifecycle.suspend"
 #define AT "2026-11-20T21:02:03.412Z"
@@ -158,24 +164,33 @@ static void events(void **state)
 {
     static const struct {
         const char *list;
-        bool found;
+        enum { NONE, OURS, THEIRS } want;
         enum err_code code;
     } cases[] = {
-        {"[" EVENT("u1", SUSPEND, "SUCCESS", AT, ABOUT(ID)) "]", true, ERR_OK},
+        /* whose is it? */
+        {"[" FOREIGN("u1", AT) "," FOREIGN("u2", AT) "]", THEIRS, ERR_OK},
+        {"[" FOREIGN("u0", AT) "," EVENT("u1", SUSPEND, "SUCCESS", AT, ABOUT(ID)) "," EVENT(
+             "u2", SUSPEND, "SUCCESS", AT, ABOUT(ID)) "]",
+         OURS, ERR_OK},
+        {"[" EVENT_BY("\"actor\":{\"alternateId\":\"" US "\"},", "u1", SUSPEND, "SUCCESS", AT,
+                      ABOUT(ID)) "]",
+         THEIRS, ERR_OK},
+        {"[" EVENT_BY("", "u1", SUSPEND, "SUCCESS", AT, ABOUT(ID)) "]", THEIRS, ERR_OK},
+        {"[" EVENT("u1", SUSPEND, "SUCCESS", AT, ABOUT(ID)) "]", OURS, ERR_OK},
         {"[" EVENT("u0", SUSPEND, "SUCCESS", AT, ABOUT(ID2)) "," EVENT("u1", SUSPEND, "SUCCESS", AT,
                                                                        ABOUT(ID)) "]",
-         true, ERR_OK},
-        {"[7,null,{}," EVENT("u1", SUSPEND, "SUCCESS", AT, ABOUT(ID)) "]", true, ERR_OK},
-        {"[" EVENT("u1", SUSPEND, "FAILURE", AT, ABOUT(ID)) "]", false, ERR_OK},
-        {"[" EVENT("u1", "user.lifecycle.unsuspend", "SUCCESS", AT, ABOUT(ID)) "]", false, ERR_OK},
-        {"[" EVENT("u1", SUSPEND, "SUCCESS", AT, ABOUT(ID2)) "]", false, ERR_OK},
+         OURS, ERR_OK},
+        {"[7,null,{}," EVENT("u1", SUSPEND, "SUCCESS", AT, ABOUT(ID)) "]", OURS, ERR_OK},
+        {"[" EVENT("u1", SUSPEND, "FAILURE", AT, ABOUT(ID)) "]", NONE, ERR_OK},
+        {"[" EVENT("u1", "user.lifecycle.unsuspend", "SUCCESS", AT, ABOUT(ID)) "]", NONE, ERR_OK},
+        {"[" EVENT("u1", SUSPEND, "SUCCESS", AT, ABOUT(ID2)) "]", NONE, ERR_OK},
         {"[" EVENT("u1", SUSPEND, "SUCCESS", AT, "{\"type\":\"AppUser\",\"id\":\"" ID "\"}") "]",
-         false, ERR_OK},
-        {"[" EVENT("u1", SUSPEND, "SUCCESS", "2026-11-20T21:01:50Z", ABOUT(ID)) "]", false, ERR_OK},
-        {"[" EVENT("", SUSPEND, "SUCCESS", AT, ABOUT(ID)) "]", false, ERR_OK},
-        {"[" EVENT("u\\u001b", SUSPEND, "SUCCESS", AT, ABOUT(ID)) "]", false, ERR_OK},
-        {"[]", false, ERR_OK},
-        {"{}", false, ERR_INVALID},
+         NONE, ERR_OK},
+        {"[" EVENT("u1", SUSPEND, "SUCCESS", "2026-11-20T21:01:50Z", ABOUT(ID)) "]", NONE, ERR_OK},
+        {"[" EVENT("", SUSPEND, "SUCCESS", AT, ABOUT(ID)) "]", NONE, ERR_OK},
+        {"[" EVENT("u\\u001b", SUSPEND, "SUCCESS", AT, ABOUT(ID)) "]", NONE, ERR_OK},
+        {"[]", NONE, ERR_OK},
+        {"{}", NONE, ERR_INVALID},
     };
     int64_t since = 1795208523000; /* 2026-11-20T21:02:03Z */
 
@@ -186,13 +201,20 @@ static void events(void **state)
         struct err e = ERR_NONE;
         bool found = false;
 
-        assert_int_equal(okta_read_events(j, ID, SUSPEND, since, &ev, &found, &e),
+        struct okta_expect x = {.id = ID, .type = SUSPEND, .actor = US, .since_ms = since};
+
+        assert_int_equal(okta_read_events(j, &x, &ev, &found, &e),
                          cases[i].code == ERR_OK ? 0 : -1);
         assert_int_equal(e.code, cases[i].code);
-        if (found != cases[i].found)
+        if ((!found ? NONE : ev.ours ? OURS : THEIRS) != cases[i].want)
             fail_msg("%zu", i);
         if (found)
             assert_string_equal(ev.uuid, "u1");
+        /* Not where the user's status changed after it, before we sent anything. */
+        x.after_ms = 1795208523412;
+        found = false;
+        (void)okta_read_events(j, &x, &ev, &found, &e);
+        assert_false(found);
     }
 }
 
@@ -234,8 +256,9 @@ static void on_changed(void *arg, const struct okta_result *r, const struct err 
     g->r = *r;
 }
 
-static void on_done(void *arg, const char *request_id, const struct err *e)
+static void on_done(void *arg, const char *request_id, int64_t sent_ms, const struct err *e)
 {
+    (void)sent_ms;
     assert_non_null(request_id);
     keep(arg, e);
 }
@@ -465,7 +488,9 @@ static void not_asked(void **state)
     assert_int_equal(okta_find_start(o, OKTA_BY_MAIL, "\xff", on_user, &g, NULL, &e), -1);
     assert_int_equal(okta_change_start(o, "x", OKTA_SUSPEND, on_changed, &g, NULL, &e), -1);
     assert_int_equal(okta_clear_sessions_start(o, "x", on_done, &g, NULL, &e), -1);
-    assert_int_equal(okta_confirm_start(o, ID, "a\" or \"", 0, 0, on_event, &g, NULL, &e), -1);
+    assert_int_equal(okta_confirm_start(o, &(struct okta_expect){.id = ID, .type = "a\" or \""}, 0,
+                                        on_event, &g, NULL, &e),
+                     -1);
     okta_free(o);
     sim_end();
 }
@@ -854,27 +879,32 @@ static void sessions(void **state)
 static void confirmed(void **state)
 {
     static const struct {
-        struct sim_says says[4];
+        struct sim_says says[5];
         size_t n;
         uint64_t wait_ms;
-        bool found, failed;
+        enum { NONE, OURS, THEIRS, FAILED } want;
     } cases[] = {
-        {{LOG(LIST(EVENT("u1", SUSPEND, "SUCCESS", AT, ABOUT(ID))))}, 1, 0, true, false},
-        {{LOG("[]")}, 1, 0, false, false},
+        /* somebody else's does not end the waiting, and is told only where there is no better */
+        {{LOG(LIST(FOREIGN("u0", AT))), LOG(LIST(EVENT("u1", SUSPEND, "SUCCESS", AT, ABOUT(ID))))},
+         2,
+         60000,
+         OURS},
+        {{LOG(LIST(FOREIGN("u1", AT))), LOG("[]")}, 2, 1500, THEIRS},
+        {{LOG("[]"), {"GET", LOGS, .status = 429, .body = ERROR("E0000047")}}, 2, 60000, FAILED},
+        {{LOG(LIST(EVENT("u1", SUSPEND, "SUCCESS", AT, ABOUT(ID))))}, 1, 0, OURS},
+        {{LOG("[]")}, 1, 0, NONE},
         {{LOG("[]"), LOG("[]"), LOG(LIST(EVENT("u1", SUSPEND, "SUCCESS", AT, ABOUT(ID))))},
          3,
          60000,
-         true,
-         false},
-        {{LOG("[]"), LOG("[]"), LOG("[]")}, 3, 11000, false, false},
+         OURS},
+        {{LOG("[]"), LOG("[]"), LOG("[]"), LOG("[]")}, 4, 5000, NONE},
         {{LOG("[]"),
           {"GET", LOGS, .code = ERR_TIMEOUT},
           LOG(LIST(EVENT("u1", SUSPEND, "SUCCESS", AT, ABOUT(ID))))},
          3,
          60000,
-         true,
-         false},
-        {{{"GET", LOGS, .status = 403, .body = ERROR("E0000006")}}, 1, 60000, false, true},
+         OURS},
+        {{{"GET", LOGS, .status = 403, .body = ERROR("E0000006")}}, 1, 60000, FAILED},
     };
 
     (void)state;
@@ -883,16 +913,40 @@ static void confirmed(void **state)
         struct got g = {0};
         struct err e;
 
-        assert_int_equal(okta_confirm_start(o, ID, SUSPEND, 1795208523000, cases[i].wait_ms,
-                                            on_event, &g, NULL, &e),
-                         0);
+        const struct okta_expect x = {
+            .id = ID, .type = SUSPEND, .actor = US, .since_ms = 1795208523000};
+
+        assert_int_equal(okta_confirm_start(o, &x, cases[i].wait_ms, on_event, &g, NULL, &e), 0);
         sim_run();
         assert_int_equal(g.calls, 1);
-        assert_int_equal(g.has_event, cases[i].found);
-        assert_int_equal(g.failed, cases[i].failed);
+        if ((g.failed ? FAILED : !g.has_event ? NONE : g.ev.ours ? OURS : THEIRS) != cases[i].want)
+            fail_msg("%zu", i);
+        if (g.has_event)
+            assert_string_equal(g.ev.uuid, "u1");
         okta_free(o);
         sim_end();
     }
+}
+
+static void whose_token(void **state)
+{
+    static const struct sim_says script[] = {
+        GET(USERS "me", USER_WITH(ID2, "ACTIVE", "admin@corp.example", "")),
+        {"GET", USERS "me", .status = 403, .body = ERROR("E0000006")}};
+    struct okta *o = new_okta(script, ARRAY_LEN(script));
+    struct got g[2] = {{0}};
+    struct err e;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(okta_me_start(o, on_user, &g[i], NULL, &e), 0);
+        sim_run();
+    }
+    assert_false(g[0].failed);
+    assert_string_equal(g[0].u.id, ID2);
+    assert_int_equal(g[1].e.code, ERR_DENIED);
+    okta_free(o);
+    sim_end();
 }
 
 static void no_memory(void **state)
@@ -939,7 +993,7 @@ int main(void)
         cmocka_unit_test(links),     cmocka_unit_test(events),         cmocka_unit_test(found),
         cmocka_unit_test(not_asked), cmocka_unit_test(suspended),      cmocka_unit_test(others),
         cmocka_unit_test(canceled),  cmocka_unit_test(freed_half_way), cmocka_unit_test(sessions),
-        cmocka_unit_test(confirmed), cmocka_unit_test(no_memory),
+        cmocka_unit_test(confirmed), cmocka_unit_test(whose_token),    cmocka_unit_test(no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -220,8 +220,9 @@ static void on_changed(void *arg, const struct okta_result *r, const struct err 
     keep(e);
 }
 
-static void on_done(void *arg, const char *request_id, const struct err *e)
+static void on_done(void *arg, const char *request_id, int64_t sent_ms, const struct err *e)
 {
+    assert_true(e != NULL || sent_ms != 0);
     (void)arg;
     assert_non_null(request_id);
     keep(e);
@@ -302,8 +303,11 @@ static void okta_whole_way(void **state)
         assert_int_equal(change(o, OKTA_SUSPEND), OKTA_DONE);
         assert_true(got.r.accepted && got.r.after.status == OKTA_SUSPENDED);
         assert_string_not_equal(got.r.request_id, "");
-        assert_int_equal(okta_confirm_start(o, ALICE, "user.lifecycle.suspend", got.r.sent_ms, 0,
-                                            on_event, NULL, NULL, &e),
+        assert_int_equal(okta_confirm_start(o,
+                                            &(struct okta_expect){.id = ALICE,
+                                                                  .type = "user.lifecycle.suspend",
+                                                                  .since_ms = got.r.sent_ms},
+                                            0, on_event, NULL, NULL, &e),
                          0);
         standin_run();
         assert_true(got.seen && got.ev.uuid[0] != '\0');
