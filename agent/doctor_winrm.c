@@ -222,7 +222,7 @@ static void on_subscribed(void *arg, const struct winrm_subscription *s, const s
     struct err mine;
 
     h->call = NULL;
-    if (e != NULL) {
+    if (s == NULL) {
         refused(h, "subscribe", f, e);
         return;
     }
@@ -280,7 +280,7 @@ static void on_audit_open(void *arg, const struct winrm_subscription *s, const s
     struct host *h = arg;
 
     h->call = NULL;
-    if (e != NULL) {
+    if (s == NULL) {
         refused(h, "subscribe to what was logged", f, e);
         return;
     }
@@ -348,7 +348,7 @@ static void on_depth_open(void *arg, const struct winrm_subscription *s, const s
     struct err mine;
 
     h->call = NULL;
-    if (e != NULL) {
+    if (s == NULL) {
         refused(h, "subscribe to the oldest record", f, e);
         return;
     }
