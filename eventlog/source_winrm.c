@@ -1,6 +1,6 @@
 /* eventlog/source_winrm.c -- see source_winrm.h.
  *
- *   winrm_begin     hold: Identify, which logs in. Else subscribe
+ *   winrm_source_begin   hold: Identify, which logs in. Else subscribe
  *   subscribe       from the bookmark, from a time, or from now
  *   on_subscribed   open: pull
  *   on_pulled       deliver, keep bookmark and context, pull again
@@ -10,7 +10,7 @@
  * Invariants: one request in flight. A Pull whose answer was lost is never repeated; it is
  * subscribed anew from the last bookmark. A bookmark is taken only with events.
  */
-#include "eventlog/source_winrm.h"
+#include "eventlog/source_winrm_inside.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,16 +22,10 @@
 #include "base/log.h"
 #include "base/sm.h"
 #include "base/stamp.h"
-#include "base/winrm_pull.h"
-#include "eventlog/source_ops.h"
-#include "eventlog/winrm_query.h"
 
 #define FORWARDER "Microsoft-Windows-EventForwarder"
 
 enum {
-    POLL_MS = 5000,
-    PULL_MAX = 100,
-    SEEN = 1024, /* events that are remembered, so that none is handed over twice */
     RETRY_MS = 250,
     RETRY_MAX_MS = 30 * 1000,
     REFUSED_MS = 60 * 1000, /* rights may be given meanwhile */
@@ -39,7 +33,6 @@ enum {
     SKEW_MS = 300 * 1000,   /* what Kerberos lets pass, where the server's clock is unknown */
 };
 
-enum state { S_IDLE, S_LOGIN, S_HELD, S_SUBSCRIBING, S_WATCHING, S_SWEEPING, S_WAITING, S_ENDED };
 static const struct sm_state states[] = {
     [S_IDLE] = {"idle", SM_TO(S_LOGIN) | SM_TO(S_SUBSCRIBING) | SM_TO(S_WAITING) | SM_TO(S_ENDED)},
     [S_LOGIN] = {"login", SM_TO(S_HELD) | SM_TO(S_WAITING) | SM_TO(S_ENDED)},
@@ -53,67 +46,32 @@ static const struct sm_state states[] = {
     [S_ENDED] = {"ended", 0},
 };
 
-struct source {
-    struct evlog_source base; /* first: ops get its address */
-    struct winrm *winrm;
-    struct winrm_call *call; /* the one in flight */
-    struct winrm_settings settings;
-    char *host, *path, *ca_file, *service, *ccache, *certificate, *log, *target_sid;
-    int state;
-    bool held;    /* no subscription before focus */
-    bool bounded; /* a subscription without a bookmark goes back to since_ms */
-    bool as_text;
-    evlog_ready_cb ready;
-    void *ready_arg;
-    struct err told; /* what ready is told */
-    struct loop_timer *timer, *teller;
-    uint64_t poll_ms;
-    unsigned max, failures, unreadable;
-    struct winrm_subscription now;
-    char left[WINRM_CONTEXT]; /* a subscription of ours that may still be open there */
-    struct winrm_bookmark bookmark;
-    uint32_t gen;            /* of the log: one more with each gap */
-    int64_t since_ms;        /* our clock: what a subscription without a bookmark goes back to */
-    struct evlog_place from; /* a mark of an earlier run; all 0: none */
-    uint64_t seen[SEEN];
-    unsigned seen_at;
-    struct evlog_pos pos; /* of the event in hand */
-    bool took;            /* the batch had an event that is one */
-    /* the end */
-    struct winrm *bye;
-    struct winrm_call *bye_call;
-    struct loop_timer *bye_timer;
-    void (*ended)(void *arg);
-    void *ended_arg;
-};
-
-static void subscribe(struct source *s);
+static void subscribe(struct winrm_source *s);
 static void on_subscribed(void *arg, const struct winrm_subscription *sub,
                           const struct soap_fault *f, const struct err *e);
-static void pull(struct source *s);
+static void pull(struct winrm_source *s);
 static void on_pulled(void *arg, const struct winrm_pulled *p, const struct soap_fault *f,
                       const struct err *e);
 static void on_swept(void *arg, const struct soap_fault *f, const struct err *e);
-static void stumble(struct source *s, const struct soap_fault *f, const struct err *e);
+static void stumble(struct winrm_source *s, const struct soap_fault *f, const struct err *e);
 
-static struct loop *loop_of(const struct source *s)
+static struct loop *loop_of(const struct winrm_source *s)
 {
     return evlog_watcher_loop(s->base.watcher);
 }
 
-static void move(struct source *s, enum state to)
+static void move(struct winrm_source *s, enum source_state to)
 {
     sm_move(states, ARRAY_LEN(states), &s->state, (int)to, s->host);
     s->base.health.open = to == S_WATCHING || to == S_SWEEPING;
 }
 
-static struct evlog_query query_of(const struct source *s)
+struct evlog_query winrm_source_query(const struct winrm_source *s)
 {
     return (struct evlog_query){.log = s->log, .target_sid = s->target_sid};
 }
 
-/* Our time as the server's, a little early rather than late. */
-static int64_t there(const struct source *s, int64_t ours_ms)
+int64_t winrm_source_there(const struct winrm_source *s, int64_t ours_ms)
 {
     struct winrm_facts f;
 
@@ -123,7 +81,7 @@ static int64_t there(const struct source *s, int64_t ours_ms)
 
 static void on_tell(void *arg)
 {
-    struct source *s = arg;
+    struct winrm_source *s = arg;
     evlog_ready_cb ready = s->ready;
     struct err e = s->told;
 
@@ -134,7 +92,7 @@ static void on_tell(void *arg)
 }
 
 /* The first news counts. */
-static void tell(struct source *s, const struct err *e)
+static void tell(struct winrm_source *s, const struct err *e)
 {
     if (s->ready == NULL || s->teller != NULL)
         return;
@@ -147,7 +105,7 @@ static void tell(struct source *s, const struct err *e)
 static void on_identified(void *arg, const struct winrm_identity *i, const struct soap_fault *f,
                           const struct err *e)
 {
-    struct source *s = arg;
+    struct winrm_source *s = arg;
 
     (void)i;
     s->call = NULL;
@@ -163,7 +121,7 @@ static void on_identified(void *arg, const struct winrm_identity *i, const struc
         subscribe(s);
 }
 
-static void login(struct source *s)
+static void login(struct winrm_source *s)
 {
     struct err e;
 
@@ -172,7 +130,7 @@ static void login(struct source *s)
         stumble(s, NULL, &e);
 }
 
-static void set_bookmark(struct source *s, uint64_t record)
+static void set_bookmark(struct winrm_source *s, uint64_t record)
 {
     s->bookmark.count = 1;
     s->bookmark.at[0].record = record;
@@ -180,11 +138,11 @@ static void set_bookmark(struct source *s, uint64_t record)
     (void)snprintf(s->bookmark.at[0].channel, sizeof(s->bookmark.at[0].channel), "%s", s->log);
 }
 
-static void subscribe(struct source *s)
+static void subscribe(struct winrm_source *s)
 {
     static const struct soap_pair options[] = {{"SubscriptionName", "cordon"},
                                                {"ContentFormat", "Raw"}};
-    struct evlog_query q = query_of(s);
+    struct evlog_query q = winrm_source_query(s);
     CLEANUP(text_done) struct text t = TEXT_INIT(8192);
     struct winrm_subscribe ask = {.query = evlog_query_write,
                                   .arg = &q,
@@ -202,7 +160,7 @@ static void subscribe(struct source *s)
         ask.from = &s->bookmark;
     } else if (s->bounded) {
         ask.earliest = true;
-        q.since_ms = s->from.since_ms != 0 ? s->from.since_ms : there(s, s->since_ms);
+        q.since_ms = s->from.since_ms != 0 ? s->from.since_ms : winrm_source_there(s, s->since_ms);
     } else {
         s->since_ms = stamp_now_ms();
     }
@@ -227,7 +185,7 @@ static void subscribe(struct source *s)
 static void on_subscribed(void *arg, const struct winrm_subscription *sub,
                           const struct soap_fault *f, const struct err *e)
 {
-    struct source *s = arg;
+    struct winrm_source *s = arg;
 
     s->call = NULL;
     if (f != NULL && f->kind == SOAP_BAD_QUERY && !s->as_text) {
@@ -249,7 +207,7 @@ static void on_subscribed(void *arg, const struct winrm_subscription *sub,
 
 /* --- pulling ---------------------------------------------------------------------------------- */
 
-static void pull(struct source *s)
+static void pull(struct winrm_source *s)
 {
     struct winrm_pull ask = {.context = s->now.context, .max = s->max, .operation_ms = s->poll_ms};
     struct err e;
@@ -273,24 +231,24 @@ static uint64_t identity(const struct evlog_event *ev)
     return h == 0 ? 1 : h;
 }
 
-static bool seen_before(struct source *s, const struct evlog_event *ev)
+static bool seen_before(struct winrm_source *s, const struct evlog_event *ev)
 {
     uint64_t id = identity(ev);
 
     if (!ev->has_record)
         return false;
-    for (unsigned i = 0; i < SEEN; i++) {
+    for (unsigned i = 0; i < WINRM_SEEN; i++) {
         if (s->seen[i] == id)
             return true;
     }
     s->seen[s->seen_at] = id;
-    s->seen_at = (s->seen_at + 1) % SEEN;
+    s->seen_at = (s->seen_at + 1) % WINRM_SEEN;
     return false;
 }
 
 static void on_event(void *arg, const struct evlog_event *ev)
 {
-    struct source *s = arg;
+    struct winrm_source *s = arg;
 
     /* The forwarder's own first word (111), which has no number. */
     if (strcmp(ev->provider, FORWARDER) == 0)
@@ -305,7 +263,7 @@ static void on_event(void *arg, const struct evlog_event *ev)
     evlog_source_deliver(&s->base, ev, &s->pos);
 }
 
-static void take_items(struct source *s, const struct winrm_pulled *p)
+static void take_items(struct winrm_source *s, const struct winrm_pulled *p)
 {
     struct err e;
 
@@ -323,7 +281,7 @@ static void take_items(struct source *s, const struct winrm_pulled *p)
 static void on_pulled(void *arg, const struct winrm_pulled *p, const struct soap_fault *f,
                       const struct err *e)
 {
-    struct source *s = arg;
+    struct winrm_source *s = arg;
     const struct winrm_bookmark before = s->bookmark;
 
     s->call = NULL;
@@ -343,7 +301,7 @@ static void on_pulled(void *arg, const struct winrm_pulled *p, const struct soap
         s->bookmark = before;
     s->failures = 0;
     s->unreadable = 0;
-    s->max = s->max < PULL_MAX / 2 ? s->max * 2 : PULL_MAX;
+    s->max = s->max < WINRM_PULL_MAX / 2 ? s->max * 2 : WINRM_PULL_MAX;
     if (p->context[0] != '\0')
         (void)snprintf(s->now.context, sizeof(s->now.context), "%s", p->context);
     if (p->ended) {
@@ -363,7 +321,7 @@ static void on_pulled(void *arg, const struct winrm_pulled *p, const struct soap
 
 static void on_swept(void *arg, const struct soap_fault *f, const struct err *e)
 {
-    struct source *s = arg;
+    struct winrm_source *s = arg;
 
     s->call = NULL;
     if (e != NULL)
@@ -380,7 +338,7 @@ static void on_swept(void *arg, const struct soap_fault *f, const struct err *e)
 
 static void on_wait(void *arg)
 {
-    struct source *s = arg;
+    struct winrm_source *s = arg;
 
     s->timer = NULL;
     if (s->held)
@@ -389,7 +347,7 @@ static void on_wait(void *arg)
         subscribe(s);
 }
 
-static void wait_then(struct source *s, uint64_t ms)
+static void wait_then(struct winrm_source *s, uint64_t ms)
 {
     struct err e;
     uint32_t jitter = 0;
@@ -401,7 +359,7 @@ static void wait_then(struct source *s, uint64_t ms)
     s->timer = loop_timer_start(loop_of(s), ms, on_wait, s);
 }
 
-static uint64_t backoff(const struct source *s)
+static uint64_t backoff(const struct winrm_source *s)
 {
     uint64_t ms = RETRY_MS;
 
@@ -413,7 +371,7 @@ static uint64_t backoff(const struct source *s)
 }
 
 /* The place in the log is gone: what lies between is lost to us. */
-static void lose_place(struct source *s, const char *why)
+static void lose_place(struct winrm_source *s, const char *why)
 {
     evlog_source_gap(&s->base, why);
     s->bookmark.count = 0;
@@ -421,7 +379,7 @@ static void lose_place(struct source *s, const char *why)
 }
 
 /* An answer that can't be read: once more, one event at a time; then go on behind it. */
-static void on_unreadable(struct source *s, const struct err *e)
+static void on_unreadable(struct winrm_source *s, const struct err *e)
 {
     evlog_source_bad(&s->base, e);
     if (++s->unreadable == 1) {
@@ -431,10 +389,10 @@ static void on_unreadable(struct source *s, const struct err *e)
     lose_place(s, e->msg);
     s->bounded = false; /* from now on: what can't be read would only come again */
     s->unreadable = 0;
-    s->max = PULL_MAX;
+    s->max = WINRM_PULL_MAX;
 }
 
-static void stumble(struct source *s, const struct soap_fault *f, const struct err *why)
+static void stumble(struct winrm_source *s, const struct soap_fault *f, const struct err *why)
 {
     struct err e = *why;
     bool watched = s->state == S_WATCHING;
@@ -484,7 +442,7 @@ static void stumble(struct source *s, const struct soap_fault *f, const struct e
 /* --- the end ------------------------------------------------------------------------------------
  */
 
-static void said_bye(struct source *s)
+static void said_bye(struct winrm_source *s)
 {
     void (*ended)(void *arg) = s->ended;
 
@@ -498,7 +456,7 @@ static void said_bye(struct source *s)
 
 static void on_bye(void *arg, const struct soap_fault *f, const struct err *e)
 {
-    struct source *s = arg;
+    struct winrm_source *s = arg;
 
     (void)f;
     s->bye_call = NULL;
@@ -509,7 +467,7 @@ static void on_bye(void *arg, const struct soap_fault *f, const struct err *e)
 
 static void on_bye_late(void *arg)
 {
-    struct source *s = arg;
+    struct winrm_source *s = arg;
 
     s->bye_timer = NULL;
     log_debug("event log of %s: the subscription was not given back in time; it ends by itself",
@@ -519,7 +477,7 @@ static void on_bye_late(void *arg)
 
 void evlog_winrm_end(struct evlog_source *base, uint64_t ms, void (*cb)(void *arg), void *arg)
 {
-    struct source *s = (struct source *)base;
+    struct winrm_source *s = (struct winrm_source *)base;
     const char *id = s->now.identifier[0] != '\0' ? s->now.identifier : s->left;
     struct err e = ERR_NONE;
 
@@ -539,12 +497,9 @@ void evlog_winrm_end(struct evlog_source *base, uint64_t ms, void (*cb)(void *ar
         log_debug("event log of %s: unsubscribe: %s", s->host, e.msg);
 }
 
-/* --- ops ----------------------------------------------------------------------------------------
- */
-
-static void winrm_begin(struct evlog_source *base)
+void winrm_source_begin(struct evlog_source *base)
 {
-    struct source *s = (struct source *)base;
+    struct winrm_source *s = (struct winrm_source *)base;
 
     if (s->state != S_IDLE) /* ended, or a focus came before */
         return;
@@ -554,144 +509,10 @@ static void winrm_begin(struct evlog_source *base)
         subscribe(s);
 }
 
-static void winrm_poke(struct evlog_source *base)
-{
-    (void)base; /* a pull waits at the server: the event comes when it is written */
-}
-
-static void winrm_mark(const struct evlog_source *base, struct text *out)
-{
-    const struct source *s = (const struct source *)base;
-    struct evlog_query q = query_of(s);
-    struct evlog_place p = {.hash = evlog_query_hash(&q),
-                            .record = s->bookmark.count > 0 ? s->bookmark.at[0].record : 0,
-                            .since_ms = there(s, stamp_now_ms())};
-
-    evlog_place_write(&p, out);
-}
-
-/* Every mark of an earlier run is older than all that this one reads: it was opened there. */
-static bool winrm_locate(const struct evlog_source *base, const char *mark, struct evlog_since *ret)
-{
-    const struct source *s = (const struct source *)base;
-    struct evlog_query q = query_of(s);
-    struct evlog_place p;
-
-    if (!evlog_place_read(mark, &p))
-        return false;
-    ret->at[0].gen = 0;
-    ret->at[0].off = p.hash == evlog_query_hash(&q) && p.record > 0 ? p.record + 1 : 0;
-    return true;
-}
-
-static void winrm_health(const struct evlog_source *base, struct evlog_health *ret)
-{
-    (void)base;
-    (void)ret;
-}
-
-static void winrm_source_free(struct evlog_source *base)
-{
-    struct source *s = (struct source *)base;
-
-    loop_timer_stop(&s->timer);
-    loop_timer_stop(&s->teller);
-    loop_timer_stop(&s->bye_timer);
-    winrm_call_abandon(s->call);
-    winrm_call_abandon(s->bye_call);
-    winrm_free(s->winrm);
-    winrm_free(s->bye);
-    free(s->host);
-    free(s->path);
-    free(s->ca_file);
-    free(s->service);
-    free(s->ccache);
-    free(s->certificate);
-    free(s->log);
-    free(s->target_sid);
-    free(s);
-}
-
-static const struct evlog_source_ops winrm_ops = {
-    .begin = winrm_begin,
-    .poke = winrm_poke,
-    .drain = winrm_poke,
-    .mark = winrm_mark,
-    .locate = winrm_locate,
-    .health = winrm_health,
-    .free = winrm_source_free,
-};
-
-static bool copy(char **to, const char *from)
-{
-    *to = text_dup(from);
-    return from == NULL || *to != NULL;
-}
-
-static int copy_spec(struct source *s, const struct evlog_winrm *spec, struct err *e)
-{
-    const struct winrm_settings *w = spec->winrm;
-
-    if (!copy(&s->host, w->host) || !copy(&s->path, w->path) || !copy(&s->ca_file, w->ca_file) ||
-        !copy(&s->service, w->service) || !copy(&s->ccache, w->ccache) ||
-        !copy(&s->certificate, w->certificate) || !copy(&s->target_sid, spec->target_sid) ||
-        !copy(&s->log, spec->log != NULL ? spec->log : EVLOG_CHANNEL))
-        return err_set(e, ERR_NOMEM, 0, "event source");
-    s->settings = *w;
-    s->settings.host = s->host;
-    s->settings.path = s->path;
-    s->settings.ca_file = s->ca_file;
-    s->settings.service = s->service;
-    s->settings.ccache = s->ccache;
-    s->settings.certificate = s->certificate;
-    s->poll_ms = spec->poll_ms != 0 ? spec->poll_ms : POLL_MS;
-    s->max = PULL_MAX;
-    s->held = spec->hold;
-    s->since_ms = spec->since_ms != 0 ? spec->since_ms : stamp_now_ms();
-    s->bounded = spec->since_ms != 0;
-    return 0;
-}
-
-/* A mark of an earlier run: its bookmark where the query is the same, else its time. */
-static int start_at(struct source *s, const char *mark, struct err *e)
-{
-    const char *inner = evlog_mark_inner(mark);
-    struct evlog_place p;
-    char shown[TEXT_SHOWN];
-
-    if (strlen(mark) >= EVLOG_MARK || inner == NULL || !evlog_place_read(inner, &p))
-        return err_set(e, ERR_CONFIG, 0, "'%s' is no mark", text_shown(shown, mark));
-    s->from = p;
-    s->bounded = true;
-    return 0;
-}
-
-int evlog_source_open_winrm(struct evlog_watcher *w, const struct evlog_winrm *spec,
-                            evlog_ready_cb ready, void *arg, struct evlog_source **ret_source,
-                            struct err *e)
-{
-    struct source *s = calloc(1, sizeof(*s));
-
-    if (s == NULL)
-        return err_set(e, ERR_NOMEM, 0, "event source");
-    s->ready = ready;
-    s->ready_arg = arg;
-    if (copy_spec(s, spec, e) < 0 ||
-        (spec->mark != NULL && spec->mark[0] != '\0' && start_at(s, spec->mark, e) < 0) ||
-        winrm_new(evlog_watcher_loop(w), &s->settings, &s->winrm, e) < 0 ||
-        evlog_source_adopt(w, &s->base, &winrm_ops, spec->dc, NULL, NULL, e) < 0) {
-        winrm_source_free(&s->base);
-        return err_wrap(e, "event source");
-    }
-    s->base.health.open = false;
-    *ret_source = &s->base;
-    return 0;
-}
-
 void evlog_winrm_focus(struct evlog_source *base, const char *target_sid, evlog_ready_cb ready,
                        void *arg)
 {
-    struct source *s = (struct source *)base;
+    struct winrm_source *s = (struct winrm_source *)base;
 
     s->ready = ready;
     s->ready_arg = arg;
@@ -705,7 +526,7 @@ void evlog_winrm_focus(struct evlog_source *base, const char *target_sid, evlog_
 
 int evlog_winrm_ccache(struct evlog_source *base, const char *ccache, struct err *e)
 {
-    struct source *s = (struct source *)base;
+    struct winrm_source *s = (struct winrm_source *)base;
     char *mine = text_dup(ccache);
 
     if (ccache != NULL && mine == NULL)
