@@ -370,7 +370,7 @@ static void look(void *arg)
         return;
     }
     (void)snprintf(path, sizeof(path), "/users/%s?$select=%s", v->id, entra_select);
-    if (entra_get(&v->base, path, 0, on_seen, v, &v->why) < 0)
+    if (entra_get(&v->base, path, GRAPH_SOON, on_seen, v, &v->why) < 0)
         verify_end(v, false);
 }
 

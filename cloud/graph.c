@@ -44,7 +44,7 @@ int graph_new(struct loop *l, struct http *h, struct token_source *token, const 
     g->loop = l;
     g->http = h;
     g->token = token;
-    g->line_end = &g->line;
+    graph_batch_no_line(g);
     g->pace[GRAPH_LANE_RISK].gap_ms = RISK_GAP_MS;
     g->pace[GRAPH_LANE_AUDIT].gap_ms = AUDIT_GAP_MS;
     *ret_graph = g;

@@ -33,6 +33,7 @@ enum {
     GRAPH_IDEMPOTENT = 8, /* a write whose repetition does no harm (PATCH accountEnabled, revoke) */
     GRAPH_ALONE = 16,     /* never in a $batch (long answers, provisionOnDemand) */
     GRAPH_ENUMS = 32,     /* Prefer: include-unknown-enum-members */
+    GRAPH_SOON = 64, /* before the others that wait for a $batch; writes are so by themselves */
 };
 
 struct graph_ask { /* copied */

@@ -2,7 +2,8 @@
  *
  *   graph_batch_add   into the line; the line leaves in the next turn, 20 at a time
  *   on_token          the request
- *   on_answer         each part to its call; throttled parts back into the line, after the wait
+ *   on_answer         the next one leaves; each part to its call; throttled parts back into the
+ *                     line, after the wait
  *
  * The outer 200 says nothing about the parts. A part without an answer is not known to have been
  * done: ERR_UNPROVEN for what changes something.
@@ -34,6 +35,7 @@ struct graph_batch {
     struct http_call *http;
     unsigned token;
     bool renewed, beta;
+    bool landed; /* it is no longer in flight */
 };
 
 static void on_line(void *arg);
@@ -62,27 +64,48 @@ int graph_batch_add(struct graph_call *c, struct err *e)
 {
     struct graph *g = c->g;
 
+    struct graph_line *l = &g->lines[graph_is_write(c) || (c->flags & GRAPH_SOON) != 0 ? 0 : 1];
+
     if (wake_line(g, e) < 0)
         return -1;
     c->in_line = NULL;
-    *g->line_end = c;
-    g->line_end = &c->in_line;
+    *l->end = c;
+    l->end = &c->in_line;
     return 0;
+}
+
+void graph_batch_no_line(struct graph *g)
+{
+    for (size_t i = 0; i < ARRAY_LEN(g->lines); i++)
+        g->lines[i] = (struct graph_line){.first = NULL, .end = &g->lines[i].first};
+}
+
+static struct graph_call *first_in_line(const struct graph *g)
+{
+    return g->lines[0].first != NULL ? g->lines[0].first : g->lines[1].first;
+}
+
+static void find_end(struct graph_line *l)
+{
+    l->end = &l->first;
+    while (*l->end != NULL)
+        l->end = &(*l->end)->in_line;
 }
 
 /* It leaves the line, or the batch it is in. */
 void graph_batch_drop(struct graph_call *c)
 {
     struct graph *g = c->g;
-    struct graph_call **at = &g->line;
 
-    while (*at != NULL && *at != c)
-        at = &(*at)->in_line;
-    if (*at == c) {
-        *at = c->in_line;
-        g->line_end = &g->line;
-        while (*g->line_end != NULL)
-            g->line_end = &(*g->line_end)->in_line;
+    for (size_t i = 0; i < ARRAY_LEN(g->lines); i++) {
+        struct graph_call **at = &g->lines[i].first;
+
+        while (*at != NULL && *at != c)
+            at = &(*at)->in_line;
+        if (*at == c) {
+            *at = c->in_line;
+            find_end(&g->lines[i]);
+        }
     }
     for (struct graph_batch *b = g->batches; b != NULL; b = b->next) {
         for (size_t i = 0; i < b->count; i++) {
@@ -99,15 +122,15 @@ static void batch_free(struct graph_batch *b)
     while (*at != b)
         at = &(*at)->next;
     *at = b->next;
-    b->g->batches_open--;
+    if (!b->landed)
+        b->g->batches_open--;
     free(b);
 }
 
 void graph_batches_free(struct graph *g)
 {
     loop_timer_stop(&g->line_timer);
-    g->line = NULL;
-    g->line_end = &g->line;
+    graph_batch_no_line(g);
     while (g->batches != NULL) {
         if (g->batches->ask != NULL)
             token_ask_cancel(g->batches->ask);
@@ -136,8 +159,8 @@ static void fail_all(struct graph_batch *b, const struct err *e)
 /* Nothing would ever call them otherwise. */
 static void fail_line(struct graph *g, const struct err *e)
 {
-    while (g->line != NULL) {
-        struct graph_call *c = g->line;
+    while (first_in_line(g) != NULL) {
+        struct graph_call *c = first_in_line(g);
 
         graph_batch_drop(c);
         graph_call_fail(c, e);
@@ -150,8 +173,53 @@ static void batch_end(struct graph_batch *b)
     struct err e;
 
     batch_free(b);
-    if (g->line != NULL && wake_line(g, &e) < 0)
+    if (first_in_line(g) != NULL && wake_line(g, &e) < 0)
         fail_line(g, &e);
+}
+
+/* As many as there is room for, of the version of the first. */
+static void take_from(struct graph_batch *b, struct graph_line *l)
+{
+    struct graph_call **at = &l->first;
+
+    while (*at != NULL && b->count < PARTS) {
+        struct graph_call *c = *at;
+
+        if (((c->flags & GRAPH_BETA) != 0) != b->beta) {
+            at = &c->in_line;
+            continue;
+        }
+        *at = c->in_line;
+        b->calls[b->count++] = c;
+    }
+    find_end(l);
+}
+
+static void set_out(struct graph *g)
+{
+    struct graph_batch *b = calloc(1, sizeof(*b));
+    const struct secret *authorization;
+    struct err e;
+
+    if (b == NULL) {
+        (void)err_set(&e, ERR_NOMEM, 0, "Graph");
+        fail_line(g, &e);
+        return;
+    }
+    b->g = g;
+    b->next = g->batches;
+    g->batches = b;
+    g->batches_open++;
+    b->beta = (first_in_line(g)->flags & GRAPH_BETA) != 0;
+    for (size_t i = 0; i < ARRAY_LEN(g->lines); i++)
+        take_from(b, &g->lines[i]);
+    authorization = token_now(g->token);
+    if (authorization != NULL) {
+        on_token(b, authorization, NULL);
+    } else if (token_get(g->token, on_token, b, &b->ask, &e) < 0) {
+        fail_all(b, &e);
+        batch_free(b);
+    }
 }
 
 static void on_line(void *arg)
@@ -159,39 +227,25 @@ static void on_line(void *arg)
     struct graph *g = arg;
 
     g->line_timer = NULL;
-    while (g->line != NULL && g->batches_open < g->batches_max) {
-        struct graph_batch *b = calloc(1, sizeof(*b));
-        struct graph_call **at = &g->line;
-        struct err e;
+    while (first_in_line(g) != NULL && g->batches_open < g->batches_max)
+        set_out(g);
+}
 
-        if (b == NULL) {
-            (void)err_set(&e, ERR_NOMEM, 0, "Graph");
-            fail_line(g, &e);
-            return;
-        }
-        b->g = g;
-        b->next = g->batches;
-        g->batches = b;
-        g->batches_open++;
-        b->beta = (g->line->flags & GRAPH_BETA) != 0;
-        while (*at != NULL && b->count < PARTS) {
-            struct graph_call *c = *at;
+/* What waits already, if it fills a batch, leaves before the answer to this one is looked at: else
+ * nothing is on its way meanwhile. */
+static void land(struct graph_batch *b)
+{
+    struct graph *g = b->g;
+    size_t n = 0;
 
-            if (((c->flags & GRAPH_BETA) != 0) != b->beta) {
-                at = &c->in_line;
-                continue;
-            }
-            *at = c->in_line;
-            b->calls[b->count++] = c;
-        }
-        g->line_end = &g->line;
-        while (*g->line_end != NULL)
-            g->line_end = &(*g->line_end)->in_line;
-        if (token_get(g->token, on_token, b, &b->ask, &e) < 0) {
-            fail_all(b, &e);
-            batch_free(b);
-        }
+    for (size_t i = 0; i < ARRAY_LEN(g->lines); i++) {
+        for (struct graph_call *c = g->lines[i].first; c != NULL && n < PARTS; c = c->in_line)
+            n++;
     }
+    b->landed = true;
+    g->batches_open--;
+    if (n == PARTS && g->batches_open < g->batches_max)
+        set_out(g);
 }
 
 static void write_part(struct json_out *o, const struct graph_call *c, size_t id)
@@ -374,6 +428,8 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
     struct err mine;
 
     b->http = NULL;
+    if (e == NULL && a->status == 200)
+        land(b);
     if (e != NULL) {
         mine = *e;
         if (e->code == ERR_INVALID || e->code == ERR_TOOBIG || e->code == ERR_TIMEOUT)

@@ -44,7 +44,12 @@ struct graph {
     } pace[GRAPH_LANES];
     bool batching;
     unsigned batches_max, batches_open;
-    struct graph_call *line, **line_end;
+    /* Waiting for a batch: who is being acted on before who is looked up. Cases that have come far
+     * come to their end so, one after the other, and new ones begin meanwhile; in one line they all
+     * went in step, and nothing was in flight while the next ones were judged in AD. */
+    struct graph_line {
+        struct graph_call *first, **end;
+    } lines[2];
     struct loop_timer *line_timer;
     struct graph_batch *batches;
     uint64_t operations;
@@ -75,6 +80,7 @@ int graph_error(const struct graph_call *c, const struct graph_reply *r, struct 
 /* graph_batch.c */
 bool graph_batch_takes(const struct graph_call *c);
 int graph_batch_add(struct graph_call *c, struct err *e);
+void graph_batch_no_line(struct graph *g);   /* empty ones */
 void graph_batch_drop(struct graph_call *c); /* it waits in the line, and is to end */
 void graph_batches_free(struct graph *g);
 

@@ -301,6 +301,11 @@ int token_get(struct token_source *t, token_cb cb, void *arg, struct token_ask *
     return 0;
 }
 
+const struct secret *token_now(const struct token_source *t)
+{
+    return t->first == NULL && usable(t) ? t->authorization : NULL;
+}
+
 void token_ask_cancel(struct token_ask *a)
 {
     if (a == NULL)

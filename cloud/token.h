@@ -54,6 +54,9 @@ struct token_ask;
 int token_get(struct token_source *t, token_cb cb, void *arg, struct token_ask **ret_ask,
               struct err *e);
 void token_ask_cancel(struct token_ask *a); /* its callback is never made */
+/* The same at once, where there is one that may be used; NULL: token_get. Borrowed until the loop
+ * has its turn. */
+const struct secret *token_now(const struct token_source *t);
 
 /* The service refused `authorization` (401): drop it if it is still the current one, so that the
  * next token_get asks anew. claims: base64 JSON of a claims challenge, or NULL. */

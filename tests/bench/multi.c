@@ -24,9 +24,15 @@ static const char *root, *ca;
 static CURLM *multi;
 static int running;
 
+/* What cordon wants to know of a user (cloud/entra_user.c). */
+#define SELECT                                                                        \
+    "id,userPrincipalName,displayName,accountEnabled,userType,onPremisesSyncEnabled," \
+    "onPremisesImmutableId,onPremisesSecurityIdentifier,onPremisesDistinguishedName," \
+    "onPremisesSamAccountName,onPremisesDomainName,onPremisesLastSyncDateTime,"       \
+    "signInSessionsValidFromDateTime,lastPasswordChangeDateTime,isManagementRestricted"
+
 static const char *const asks[] = {
-    "/users?$filter=onPremisesSecurityIdentifier%20eq%20%27S%27&$select=id,userPrincipalName,"
-    "accountEnabled",
+    "/users?$filter=onPremisesSecurityIdentifier%20eq%20%27S%27&$select=" SELECT,
     "/users/I/transitiveMemberOf?$select=id,displayName&$top=999",
     "/users/I/transitiveMemberOf/microsoft.graph.group?$count=true&$select=id,displayName,"
     "isAssignableToRole&$top=999",
@@ -38,7 +44,7 @@ static const char *const asks[] = {
     "isMemberManagementRestricted",
     "/users/I",
     "/users/I/revokeSignInSessions",
-    "/users/I?$select=id,userPrincipalName,accountEnabled,signInSessionsValidFromDateTime",
+    "/users/I?$select=" SELECT,
 };
 
 static size_t swallow(char *p, size_t s, size_t n, void *arg)

@@ -121,8 +121,9 @@ static void lines(void **state)
 {
     static const struct sim_says says[] = {
         {"POST", "/users/x/revokeSignInSessions", .status = 204},
-        BATCH(.asks = "\"id\":\"20\"", .status = 200, .body = ANSWERS("")),
+        /* who is acted on goes before who is looked up */
         {"POST", ROOT "/beta/$batch", .status = 200, .body = ANSWERS(PART("1", "204", ""))},
+        BATCH(.asks = "\"id\":\"20\"", .status = 200, .body = ANSWERS("")),
         BATCH(.asks = "{\"requests\":[{\"id\":\"1\",\"method\":\"GET\",\"url\":\"/users/2\"}]}",
               .status = 200, .body = ANSWERS("")),
     };

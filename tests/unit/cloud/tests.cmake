@@ -6,7 +6,7 @@ cordon_test(cloud token cordon_cloud)
 # cordon_sim(target): link a test that includes tests/unit/cloud/sim.h; cordon_sim_wire(target): the same
 # with the real Graph, so that http and tokens are what is played.
 set(sim_wire loop_now loop_timer_start loop_timer_stop http_start http_cancel http_abandon
-    http_header_get token_get token_ask_cancel token_refused token_readable token_has_role
+    http_header_get token_get token_now token_ask_cancel token_refused token_readable token_has_role
     token_directory_roles token_object_id)
 set(sim_graph graph_start graph_list graph_cancel graph_abandon graph_status_of graph_loop
     graph_token)
