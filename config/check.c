@@ -10,13 +10,13 @@
 #include "config/load.h"
 #include "config/sources.h"
 
-struct ini_place cfg_place(const struct cfg *c, const char *name, const char *domain,
-                           const char *key)
+struct ini_place cfg_place(const struct cfg *c, const char *name, const char *of, const char *key)
 {
     const struct ini_entry *en = NULL;
+    size_t n = strlen(name);
 
     if (key != NULL)
-        en = cfg_source_find(c, cfg_key_find(name, key), domain);
+        en = cfg_source_find(c, cfg_key_find(name, key), of);
     if (en != NULL)
         return en->value_at;
     for (size_t f = 0; f < c->sources->file_count; f++) {
@@ -25,8 +25,9 @@ struct ini_place cfg_place(const struct cfg *c, const char *name, const char *do
         for (size_t i = 0; i < ini->section_count; i++) {
             const char *s = ini->sections[i].name;
 
-            if (domain != NULL ? strncasecmp(s, "domain/", 7) == 0 && text_eq_nocase(s + 7, domain)
-                               : text_eq_nocase(s, name))
+            if (of != NULL
+                    ? strncasecmp(s, name, n) == 0 && s[n] == '/' && text_eq_nocase(s + n + 1, of)
+                    : text_eq_nocase(s, name))
                 return ini->sections[i].at;
         }
     }
@@ -160,10 +161,10 @@ static void check_base(struct load *l, const struct cfg_domain *d)
                        d->name);
 }
 
-void cfg_check_file(struct load *l, const char *section, const char *domain, const char *key,
+void cfg_check_file(struct load *l, const char *section, const char *of, const char *key,
                     const char *path, int how)
 {
-    struct ini_place at = cfg_place(l->c, section, domain, key);
+    struct ini_place at = cfg_place(l->c, section, of, key);
     struct err mine = ERR_NONE;
 
     if (path == NULL || l->no_files || file_check_trusted(path, how, &mine) == 0)

@@ -41,7 +41,7 @@ struct cfg_key {
     const char *section; /* "domain" stands for [domain/NAME] */
     const char *name;
     enum cfg_type type;
-    size_t offset;        /* into struct cfg, or struct cfg_domain for "domain" */
+    size_t offset;        /* into struct cfg, or into struct cfg_domain and the like */
     uint64_t min, max;    /* of counts; of durations in milliseconds */
     const char *words;    /* parted by spaces */
     const char *def;      /* as one would type it; NULL: none */
@@ -59,8 +59,9 @@ extern const size_t cfg_key_count;
 struct cfg_section {
     const char *name; /* "domain" stands for [domain/NAME] */
     const char *help;
-    bool later;    /* for an issue to come */
-    bool switches; /* its being there switches something on */
+    const char *named; /* there may be several, [name/NAME]; a NAME for the sample */
+    bool later;        /* for an issue to come */
+    bool switches;     /* its being there switches something on */
 };
 extern const struct cfg_section cfg_sections[];
 extern const size_t cfg_section_count;
@@ -68,6 +69,8 @@ extern const size_t cfg_section_count;
 /* NULL where there is none. Case does not matter. `section` as in the table. */
 const struct cfg_key *cfg_key_find(const char *section, const char *name);
 const struct cfg_section *cfg_section_find(const char *name);
+/* "/NAME" for a section of which there may be several, else "". */
+const char *cfg_section_slash(const char *name);
 /* The nearest name to a mistyped one, or NULL where none is near. */
 const struct cfg_key *cfg_key_near(const char *section, const char *name);
 const struct cfg_section *cfg_section_near(const char *name);

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "config/keys.h"
 #include "config/list.h"
+#include "config/named.h"
 #include "config/sources.h"
 #include "config/value.h"
 
@@ -116,22 +117,23 @@ static void show_json(struct json_out *o, const struct cfg_key *key, const void 
     text_done(&where);
 }
 
-/* One section of the table; `d` for [domain/NAME]. */
-static void show_section(const struct cfg *c, const struct cfg_section *s,
-                         const struct cfg_domain *d, struct json_out *json, struct text *out)
+/* One section of the table; `one` for [section/NAME]. */
+static void show_section(const struct cfg *c, const struct cfg_section *s, const void *one,
+                         struct json_out *json, struct text *out)
 {
     struct text name = TEXT_INIT(512), value = TEXT_INIT(1024 * 1024);
+    const char *of = one != NULL ? cfg_named_name(one) : NULL;
     bool began = false;
 
-    text_addf(&name, "%s%s%s", s->name, d != NULL ? "/" : "", d != NULL ? d->name : "");
+    text_addf(&name, "%s%s%s", s->name, of != NULL ? "/" : "", of != NULL ? of : "");
     for (size_t i = 0; i < cfg_key_count; i++) {
         const struct cfg_key *key = &cfg_keys[i];
         const struct ini_entry *from;
-        const void *base = cfg_key_base(c, key, d);
+        const void *base = cfg_key_base(c, key, one);
 
         if (strcmp(key->section, s->name) != 0)
             continue;
-        from = cfg_source_find(c, key, d != NULL ? d->name : NULL);
+        from = cfg_source_find(c, key, of);
         if (key->type == CFG_LATER && from == NULL)
             continue;
         text_clear(&value);
@@ -174,12 +176,10 @@ int cfg_show(const struct cfg *c, bool json, struct text *out, struct err *e)
 
         if (is_off(c, s))
             continue;
-        if (strcmp(s->name, "domain") != 0) {
+        if (s->named == NULL)
             show_section(c, s, NULL, json ? &o : NULL, out);
-            continue;
-        }
-        for (size_t k = 0; k < c->domain_count; k++)
-            show_section(c, s, &c->domains[k], json ? &o : NULL, out);
+        for (size_t k = 0; k < cfg_named_count(c, s->name); k++)
+            show_section(c, s, cfg_named_at(c, s->name, k), json ? &o : NULL, out);
     }
     if (json) {
         json_out_end_array(&o);
@@ -301,8 +301,8 @@ int cfg_sample(struct text *out, struct err *e)
             continue;
         text_addc(out, '\n');
         add_comment(out, s->help);
-        text_addf(out, "%s[%s%s]\n", s->switches ? "#" : "", s->name,
-                  strcmp(s->name, "domain") == 0 ? "/corp.example.com" : "");
+        text_addf(out, "%s[%s%s%s]\n", s->switches ? "#" : "", s->name, s->named != NULL ? "/" : "",
+                  s->named != NULL ? s->named : "");
         for (size_t k = 0; k < cfg_key_count; k++) {
             if (strcmp(cfg_keys[k].section, s->name) == 0 && cfg_keys[k].type != CFG_LATER)
                 sample_key(out, &cfg_keys[k]);
@@ -377,8 +377,7 @@ static void manual_section(struct text *out, const struct cfg_section *s, bool l
         if (strcmp(cfg_keys[i].section, s->name) != 0 || (cfg_keys[i].type == CFG_LATER) != later)
             continue;
         if (!began) {
-            text_addf(out, ".SS \"[%s%s]\"\n", s->name,
-                      strcmp(s->name, "domain") == 0 ? "/NAME" : "");
+            text_addf(out, ".SS \"[%s%s]\"\n", s->name, cfg_section_slash(s->name));
             add_roff(out, s->help);
             text_addc(out, '\n');
         }
