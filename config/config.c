@@ -100,6 +100,28 @@ static void web_done(struct cfg *c)
     free(c->http.no_proxy);
 }
 
+static void queue_done(struct cfg *c)
+{
+    for (size_t i = 0; i < c->signer_count; i++) {
+        free(c->signers[i].name);
+        free(c->signers[i].key);
+        free(c->signers[i].next_key);
+        cfg_list_done(&c->signers[i].domains);
+        cfg_list_done(&c->signers[i].accounts);
+    }
+    free(c->signers);
+    free(c->queue.directory);
+    free(c->queue.result_directory);
+    free(c->queue.url);
+    free(c->queue.account);
+    free(c->queue.queue);
+    free(c->queue.result_queue);
+    free(c->queue.key_file);
+    free(c->queue.sas_file);
+    free(c->queue.agent);
+    free(c->queue.signing_key);
+}
+
 static void sources_free(struct cfg_sources *s)
 {
     if (s == NULL)
@@ -128,6 +150,7 @@ void cfg_free(struct cfg *c)
     cfg_list_done(&c->domain_names);
     free(c->log_level);
     web_done(c);
+    queue_done(c);
     sources_free(c->sources);
     free(c);
 }
@@ -394,6 +417,7 @@ static int load_begin(struct load *l)
     set_defaults(l, "entra", l->c);
     set_defaults(l, "okta", l->c);
     set_defaults(l, "http", l->c);
+    set_defaults(l, "queue", l->c);
     return l->failed ? -1 : 0;
 }
 

@@ -32,6 +32,9 @@ enum cfg_type {
     CFG_HOSTS,     /* struct cfg_list of host names; no IP addresses */
     CFG_FILES,     /* struct cfg_list of /path or host:/path */
     CFG_DIRECT,    /* struct cfg_list of host names, suffixes (.example.com) and IP addresses */
+    CFG_FLAGS,     /* unsigned: some of `words`, a bit for each by its place */
+    CFG_RATE,      /* struct cfg_rate: N per TIME, min..max of N */
+    CFG_TIME,      /* int64_t, Unix ms: a date, or a date and time; 0 where none is given */
     CFG_ACCOUNTS,  /* struct cfg_list, by the rule in list.h */
     CFG_GROUPS,    /* the same, groups only: "group:" may be left out and is taken off */
     CFG_LATER,     /* not stored: for an issue to come */

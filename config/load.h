@@ -31,6 +31,14 @@ void cfg_check_file(struct load *l, const char *section, const char *of, const c
 
 /* What holds between settings; and what is worked out from them. */
 void cfg_check_all(struct load *l);
-void cfg_check_web(struct load *l); /* [entra], [okta], [http] */
+void cfg_check_web(struct load *l);   /* [entra], [okta], [http] */
+void cfg_check_queue(struct load *l); /* [signer/NAME], [queue] */
+
+/* For them: is there a section [name]? */
+bool cfg_section_given(const struct cfg *c, const char *name);
+/* A setting that its section cannot do without; `why` stands behind "'key' is missing in
+ * [section]". One that was given and wrong has had its line. */
+void cfg_check_given(struct load *l, const char *section, const char *of, const char *key,
+                     bool given, const char *why);
 
 #endif

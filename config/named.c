@@ -16,8 +16,11 @@ static const struct kind {
 } kinds[] = {
     {"domain", offsetof(struct cfg, domains), offsetof(struct cfg, domain_count),
      sizeof(struct cfg_domain), true},
+    {"signer", offsetof(struct cfg, signers), offsetof(struct cfg, signer_count),
+     sizeof(struct cfg_signer), false},
 };
-_Static_assert(offsetof(struct cfg_domain, name) == 0, "the name comes first");
+_Static_assert(offsetof(struct cfg_domain, name) == 0 && offsetof(struct cfg_signer, name) == 0,
+               "the name comes first");
 
 static const struct kind *kind_find(const char *name)
 {

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/stamp.h"
 #include "config/keys.h"
 #include "config/list.h"
 #include "config/named.h"
@@ -34,12 +35,27 @@ static void add_list(struct text *out, const struct cfg_key *key, const struct c
     }
 }
 
+/* "disable, revoke" */
+static void add_flags(struct text *out, const struct cfg_key *key, unsigned flags)
+{
+    const char *comma = "";
+    char word[32];
+
+    for (unsigned i = 0; cfg_word_at(key->words, i, word)[0] != '\0'; i++) {
+        if ((flags & 1U << i) == 0)
+            continue;
+        text_addf(out, "%s%s", comma, word);
+        comma = ", ";
+    }
+}
+
 /* One value as one would type it; nothing where there is none. */
 static void add_field(struct text *out, const struct cfg_key *key, const void *base,
                       const struct ini_entry *from)
 {
     const void *field = (const char *)base + key->offset;
-    char buf[32];
+    const struct cfg_rate *rate = field;
+    char buf[STAMP_TEXT];
     unsigned word;
 
     if (is_list(key->type)) {
@@ -59,6 +75,16 @@ static void add_field(struct text *out, const struct cfg_key *key, const void *b
     case CFG_WORD:
         memcpy(&word, field, sizeof(word));
         text_add(out, cfg_word_at(key->words, word, buf));
+        break;
+    case CFG_FLAGS:
+        add_flags(out, key, *(const unsigned *)field);
+        break;
+    case CFG_RATE:
+        text_addf(out, "%u per %s", rate->count, cfg_duration_text(rate->per_ms, buf));
+        break;
+    case CFG_TIME:
+        if (*(const int64_t *)field != 0)
+            text_add(out, stamp_iso(buf, *(const int64_t *)field));
         break;
     case CFG_LATER:
         /* A value over several lines is shown on one. */
@@ -158,7 +184,8 @@ static void show_section(const struct cfg *c, const struct cfg_section *s, const
 static bool is_off(const struct cfg *c, const struct cfg_section *s)
 {
     return (strcmp(s->name, "entra") == 0 && !c->entra.on) ||
-           (strcmp(s->name, "okta") == 0 && !c->okta.on);
+           (strcmp(s->name, "okta") == 0 && !c->okta.on) ||
+           (strcmp(s->name, "queue") == 0 && !c->queue.on);
 }
 
 int cfg_show(const struct cfg *c, bool json, struct text *out, struct err *e)
@@ -215,6 +242,34 @@ static void notice_idle(const struct cfg *c, const struct cfg_domain *d, const c
         notice(out, en, what);
 }
 
+/* The other engine's settings, and times of a key that is not there. */
+static void notice_queue(const struct cfg *c, struct text *out)
+{
+    static const char *const spool[] = {"directory", "result_directory"};
+    static const char *const azure[] = {"account",  "url",      "queue", "result_queue",
+                                        "key_file", "sas_file", "entra"};
+    static const char *const next[] = {"next_not_before", "next_not_after"};
+
+    if (c->queue.on && c->signer_count == 0)
+        notice_key(c, "queue", "engine", true,
+                   "without a [signer/NAME]: requests can be put on, none taken", out);
+    for (size_t i = 0; i < ARRAY_LEN(spool); i++)
+        notice_key(c, "queue", spool[i], c->queue.engine != CFG_ENGINE_SPOOL,
+                   "is not used: engine is not spool", out);
+    for (size_t i = 0; i < ARRAY_LEN(azure); i++)
+        notice_key(c, "queue", azure[i], c->queue.engine != CFG_ENGINE_AZURE,
+                   "is not used: engine is not azure", out);
+    for (size_t k = 0; k < c->signer_count; k++) {
+        for (size_t i = 0; i < ARRAY_LEN(next) && c->signers[k].next_key == NULL; i++) {
+            const struct ini_entry *en =
+                cfg_source_find(c, cfg_key_find("signer", next[i]), c->signers[k].name);
+
+            if (en != NULL)
+                notice(out, en, "is not used: there is no next_key");
+        }
+    }
+}
+
 int cfg_notices(const struct cfg *c, struct text *out, struct err *e)
 {
     for (size_t i = 0; i < c->sources->count; i++) {
@@ -248,6 +303,7 @@ int cfg_notices(const struct cfg *c, struct text *out, struct err *e)
     notice_key(c, "http", "no_proxy", c->http.proxy == NULL, "is not used: there is no proxy", out);
     notice_key(c, "http", "proxy_login_file", c->http.proxy == NULL,
                "is not used: there is no proxy", out);
+    notice_queue(c, out);
     return text_check(out, "notices", e);
 }
 
@@ -279,7 +335,7 @@ static void sample_key(struct text *out, const struct cfg_key *key)
     if (key->instead != NULL)
         text_addf(out, "# Instead of %s, for instance:\n# %s = %s\n", key->instead, key->name,
                   key->typical);
-    else if (strcmp(key->name, "domains") == 0)
+    else if (strcmp(key->section, "cordon") == 0 && strcmp(key->name, "domains") == 0)
         text_add(out, "domains = corp.example.com\n");
     else if (key->def != NULL)
         text_addf(out, "#%s = %s\n", key->name, key->def);
@@ -349,8 +405,10 @@ static void manual_range(struct text *out, const struct cfg_key *key)
                   cfg_duration_text(key->max, high));
     else if (key->type == CFG_BOOL)
         text_add(out, ".br\nOne of: yes no\n");
+    else if (key->type == CFG_RATE)
+        text_addf(out, ".br\nRange: %" PRIu64 " to %" PRIu64 " per time\n", key->min, key->max);
     else if (key->words != NULL)
-        roff_line(out, "One of", key->words);
+        roff_line(out, key->type == CFG_FLAGS ? "Some of" : "One of", key->words);
 }
 
 static void manual_key(struct text *out, const struct cfg_key *key)
