@@ -3,7 +3,7 @@
 
 _cordon() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=
-    local common='--help --json --as-agent'
+    local plain='--help --json' common='--help --json --as-agent'
     local action="$common --from --reason --ticket --dry-run --dc --domain --wait --privileged
         --on-prem --cloud --audit --idp --via --evidence --hold"
     COMPREPLY=()
@@ -11,12 +11,12 @@ _cordon() {
     if [[ $COMP_CWORD -eq 1 ]]; then
         words='disable enable expire-password reset-password contain revoke mark-compromised
             dismiss-risk show risky query cases case events audit
-            config doctor help version --help --version'
+            config key submit verify doctor help version --help --version'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
     fi
     case $prev in
-    --from)
+    --from | --key | --out)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
@@ -37,7 +37,11 @@ _cordon() {
         mapfile -t COMPREPLY < <(compgen -W 'sentinel hunting' -- "$cur")
         return
         ;;
-    --level | --state | --detections | --since | --dc | --domain | --reason | --ticket | --wait | --limit | --older-than) return ;;
+    --type)
+        mapfile -t COMPREPLY < <(compgen -W 'ed25519 es256' -- "$cur")
+        return
+        ;;
+    --expires | --requester | --level | --state | --detections | --since | --dc | --domain | --reason | --ticket | --wait | --limit | --older-than) return ;;
     esac
     case ${COMP_WORDS[1]} in
     disable) words=$action ;;
@@ -65,10 +69,24 @@ _cordon() {
         ;;
     audit) words="$common --older-than verify export prune" ;;
     config) words="$common show check sample manual" ;;
+    key) words="$plain --type --out new show" ;;
+    submit)
+        words="$plain --key --expires --reason --ticket --requester --domain --on-prem --cloud
+            --clear-never-expires --must-change --mfa --audit --idp --steps --wait --out
+            disable enable expire-password reset-password contain revoke mark-compromised dismiss-risk"
+        ;;
+    verify)
+        words="$plain --key"
+        if [[ $cur != -* ]]; then
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            return
+        fi
+        ;;
     doctor) words="$common --domain" ;;
     help) words='disable enable expire-password reset-password contain revoke mark-compromised
             dismiss-risk show risky query cases case events audit
-        config doctor' ;;
+        config key submit verify doctor' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
