@@ -10,3 +10,6 @@ cordon_test(agent request cordon_agent)
 cordon_alloc_sweep(test_agent_request)
 cordon_test(agent signed cordon_agent PkgConfig::CRYPTO)
 cordon_alloc_sweep(test_agent_signed)
+# Not a test by itself: tests/schema/schema.t runs it.
+add_executable(schema_results tests/schema/results.c)
+target_link_libraries(schema_results PRIVATE cordon_agent cordon_flags)
