@@ -68,7 +68,7 @@ struct signed_in {
 void signed_verify(const struct signers *s, const char *jws, size_t n, int64_t now_ms,
                    int64_t seen_ms, struct signed_in *ret_in);
 
-/* The list that the account, once found, must be on; NULL: any account. */
+/* The list that the account, once found, must be on (policy_only, agent/policy.h); NULL: any. */
 const struct cfg_list *signed_list(const struct signed_in *in);
 
 /* The counterpart: sign a payload with our own key, whose thumbprint becomes the key id. Appends

@@ -13,3 +13,6 @@ cordon_alloc_sweep(test_agent_signed)
 # Not a test by itself: tests/schema/schema.t runs it.
 add_executable(schema_results tests/schema/results.c)
 target_link_libraries(schema_results PRIVATE cordon_agent cordon_flags)
+cordon_test(agent policy_only cordon_agent)
+target_link_options(test_agent_policy_only PRIVATE
+    -Wl,--wrap=ad_search_start -Wl,--wrap=ad_dcs_domain)
