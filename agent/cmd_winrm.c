@@ -20,6 +20,7 @@
 
 #include "agent/commands.h"
 #include "agent/verdict.h"
+#include "agent/watch.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/stamp.h"
@@ -395,7 +396,7 @@ static void from_config(struct tool *t)
     if (t->settings.port == 0)
         t->settings.port = d->winrm_port;
     if (t->settings.service == NULL)
-        t->settings.service = d->winrm_service;
+        t->settings.service = watch_winrm_service(d);
     t->settings.connect_ms = d->connect_timeout_ms;
 }
 

@@ -162,7 +162,7 @@ static void on_login(void *arg, const struct winrm_identity *i, const struct soa
     char mend[700], filter[600];
     struct winrm_subscribe ask = {
         .filter = filter, .heartbeat_ms = PULL_MS, .operation_ms = PULL_MS};
-    const char *service = h->d->domain->winrm_service;
+    const char *service = watch_winrm_service(h->d->domain);
     struct err mine;
 
     (void)f;

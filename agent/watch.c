@@ -201,6 +201,15 @@ static void wake(struct watch *w)
     }
 }
 
+const char *watch_winrm_service(const struct cfg_domain *d)
+{
+    static const char *const classes[] = {[CFG_WINRM_SPN_HTTP] = "HTTP",
+                                          [CFG_WINRM_SPN_WSMAN] = "WSMAN",
+                                          [CFG_WINRM_SPN_HOST] = "HOST"};
+
+    return classes[d->winrm_service];
+}
+
 void watch_winrm_settings(const struct cfg_domain *d, const char *host, const char *ccache,
                           struct winrm_settings *ret)
 {
@@ -210,7 +219,7 @@ void watch_winrm_settings(const struct cfg_domain *d, const char *host, const ch
         .tls = d->winrm == CFG_WINRM_HTTPS,
         .ca_file = d->ca_file,
         .auth = (enum winrm_auth)d->winrm_auth,
-        .service = d->winrm_service,
+        .service = watch_winrm_service(d),
         .ccache = ccache,
         .certificate = d->winrm_certificate,
         .connect_ms = d->connect_timeout_ms,

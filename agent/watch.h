@@ -72,6 +72,7 @@ void watch_wait_cancel(struct watch_wait **wait); /* cb is not called any more *
  * and cb is not called. */
 bool watch_end_start(struct watch *w, void (*cb)(void *arg), void *arg);
 void watch_close(struct watch **w);
+const char *watch_winrm_service(const struct cfg_domain *d); /* "HTTP" */
 /* How that host's WinRM is reached by the settings of its domain. Borrows all its strings. */
 struct winrm_settings;
 void watch_winrm_settings(const struct cfg_domain *d, const char *host, const char *ccache,

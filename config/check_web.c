@@ -98,6 +98,25 @@ static void check_entra(struct load *l)
     cfg_check_file(l, "entra", NULL, "federated_token_file", n->federated_token_file, FILE_SECRET);
 }
 
+static void check_defender(struct load *l)
+{
+    struct cfg_defender *d = &l->c->defender;
+    struct ini_place at = cfg_place(l->c, "defender", NULL, "dcs");
+
+    d->on = cfg_section_given(l->c, "defender");
+    if (!d->on)
+        return;
+    if (!l->c->entra.on)
+        (void)COMPLAIN(l, &at, "[defender] needs a section [entra]: its credential is used");
+    if (d->dcs.count == 0 && d->dc_tag == NULL)
+        (void)COMPLAIN(l, &at, "[defender] needs dcs or dc_tag: which machines are the DCs");
+    cfg_check_given(l, "defender", NULL, "script", d->script != NULL,
+                    ": the script as it is in the library");
+    if (l->c->entra.on && l->c->entra.login_url != NULL)
+        fill_url(l, &d->login_url, l->c->entra.login_url);
+    cfg_check_file(l, "defender", NULL, "script", d->script, FILE_PUBLIC);
+}
+
 static void check_okta(struct load *l)
 {
     static const char *const ways[] = {"key_file", "token_file"};
@@ -145,6 +164,8 @@ static void check_http(struct load *l)
 void cfg_check_web(struct load *l)
 {
     check_entra(l);
+    if (!cfg_load_hopeless(l))
+        check_defender(l);
     if (!cfg_load_hopeless(l))
         check_okta(l);
     if (!cfg_load_hopeless(l))

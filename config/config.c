@@ -70,7 +70,6 @@ static void domain_done(struct cfg_domain *d)
     free(d->base);
     cfg_list_done(&d->events_file);
     free(d->event_host);
-    free(d->winrm_service);
     free(d->winrm_certificate);
     free(d->ca_file);
 }
@@ -90,6 +89,12 @@ static void web_done(struct cfg *c)
     free(c->entra.sync_server);
     free(c->entra.workspace);
     cfg_list_done(&c->entra.protected_groups);
+    free(c->defender.url);
+    free(c->defender.login_url);
+    free(c->defender.scope);
+    cfg_list_done(&c->defender.dcs);
+    free(c->defender.dc_tag);
+    free(c->defender.script);
     free(c->okta.url);
     free(c->okta.token_file);
     free(c->okta.key_file);
@@ -419,6 +424,7 @@ static int load_begin(struct load *l)
     set_defaults(l, "policy", l->c);
     set_defaults(l, "entra", l->c);
     set_defaults(l, "okta", l->c);
+    set_defaults(l, "defender", l->c);
     set_defaults(l, "http", l->c);
     set_defaults(l, "queue", l->c);
     return l->failed ? -1 : 0;

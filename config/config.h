@@ -22,6 +22,7 @@ enum cfg_events { CFG_EVENTS_NONE, CFG_EVENTS_SAMBA, CFG_EVENTS_JSONL, CFG_EVENT
 enum cfg_transport { CFG_TRANSPORT_GSSAPI, CFG_TRANSPORT_LDAPS };
 enum cfg_write { CFG_WRITE_ALL, CFG_WRITE_FIRST };
 enum cfg_winrm { CFG_WINRM_HTTP, CFG_WINRM_HTTPS };
+enum cfg_winrm_service { CFG_WINRM_SPN_HTTP, CFG_WINRM_SPN_WSMAN, CFG_WINRM_SPN_HOST };
 enum cfg_winrm_auth { CFG_WINRM_NEGOTIATE, CFG_WINRM_KERBEROS, CFG_WINRM_CERTIFICATE };
 
 struct cfg_domain {
@@ -39,9 +40,9 @@ struct cfg_domain {
     enum cfg_winrm winrm;
     unsigned winrm_port; /* 0: 5985, or 5986 */
     enum cfg_winrm_auth winrm_auth;
-    char *winrm_service;     /* "HTTP": the class of the service principal */
-    char *winrm_certificate; /* PEM file with certificate and key; NULL */
-    uint64_t poll_ms;        /* heartbeat and long poll of a subscription */
+    enum cfg_winrm_service winrm_service; /* the class of the service principal */
+    char *winrm_certificate;              /* PEM file with certificate and key; NULL */
+    uint64_t poll_ms;                     /* heartbeat and long poll of a subscription */
     enum cfg_transport transport;
     char *ca_file; /* for ldaps and winrm = https; NULL: the system's */
     enum cfg_write write;
@@ -107,6 +108,15 @@ struct cfg_http {
     char *no_proxy; /* the same, with commas, as base/http.h takes it */
 };
 
+struct cfg_defender {
+    bool on; /* there is a section [defender]; its credential is that of [entra] */
+    char *url, *login_url, *scope;
+    struct cfg_list dcs; /* "dc1.corp.example.com" or "dc1.corp.example.com=<id>", in this order */
+    char *dc_tag;        /* machines with this tag that are DCs as well; NULL: only dcs */
+    bool fallback;       /* used by itself where no DC takes a change over LDAP */
+    char *script;        /* the script as it is in the library: a file here; its hash is compared */
+};
+
 /* [signer/NAME]: whoever may sign requests, and for what. Two keys, so that one can be exchanged
  * for the other without a gap. */
 enum cfg_scope { CFG_SCOPE_BOTH, CFG_SCOPE_ON_PREM, CFG_SCOPE_CLOUD };
@@ -149,6 +159,7 @@ struct cfg {
     struct cfg_policy policy;
     struct cfg_entra entra;
     struct cfg_okta okta;
+    struct cfg_defender defender;
     struct cfg_http http;
     struct cfg_signer *signers;
     size_t signer_count;

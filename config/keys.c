@@ -11,6 +11,7 @@
 #define POLICY(field) "policy", #field
 #define ENTRA(field) "entra", #field
 #define OKTA(field) "okta", #field
+#define DEFENDER(field) "defender", #field
 #define HTTP(field) "http", #field
 #define SIGNER(field) "signer", #field
 #define QUEUE(field) "queue", #field
@@ -19,6 +20,7 @@
 #define IN_POLICY(field) .offset = offsetof(struct cfg, policy.field)
 #define IN_ENTRA(field) .offset = offsetof(struct cfg, entra.field)
 #define IN_OKTA(field) .offset = offsetof(struct cfg, okta.field)
+#define IN_DEFENDER(field) .offset = offsetof(struct cfg, defender.field)
 #define IN_HTTP(field) .offset = offsetof(struct cfg, http.field)
 #define IN_SIGNER(field) .offset = offsetof(struct cfg_signer, field)
 #define IN_QUEUE(field) .offset = offsetof(struct cfg, queue.field)
@@ -59,7 +61,11 @@ const struct cfg_section cfg_sections[] = {
      .help = "The central queue that signed requests come from. That the section is there switches "
              "it on.",
      .switches = true},
-    {.name = "defender", .help = "Microsoft Defender for Endpoint.", .later = true},
+    {.name = "defender",
+     .help = "Microsoft Defender for Endpoint: Live Response on a DC, where LDAP cannot get "
+             "through. Its "
+             "credential is that of [entra].",
+     .switches = true},
 };
 const size_t cfg_section_count = ARRAY_LEN(cfg_sections);
 
@@ -164,10 +170,10 @@ const struct cfg_key cfg_keys[] = {
              "else, in two wrappings. certificate: a client certificate, with winrm = https only.",
      .harm = "kerberos fails where the service offers Negotiate only; domain controllers rarely "
              "take certificates."},
-    {DOMAIN(winrm_service), CFG_WORD_TEXT, IN_DOMAIN(winrm_service), .words = "HTTP WSMAN HOST",
-     .def = "HTTP", .typical = "HTTP",
+    {DOMAIN(winrm_service), CFG_WORD, IN_DOMAIN(winrm_service), .words = "http wsman host",
+     .def = "http", .typical = "http",
      .help = "The class of the service principal name that the ticket is for.",
-     .harm = "WSMAN is not registered on every DC: no ticket is got. HTTP fails where an account "
+     .harm = "wsman is not registered on every DC: no ticket is got. http fails where an account "
              "of a web server on the DC owns that name."},
     {DOMAIN(winrm_certificate), CFG_PATH, IN_DOMAIN(winrm_certificate),
      .def_says = "needed with winrm_auth = certificate", .unit = "absolute path",
@@ -503,17 +509,42 @@ const struct cfg_key cfg_keys[] = {
      .harm = "Whoever can read this file can make up answers: that an account is contained which "
              "is not."},
 
-/* --- for issues to come: known, so that a file written for them stays valid --------- */
-#define LATER(section, name, like, text)                            \
-    {                                                               \
-        section, name, CFG_LATER, .typical = (like), .help = (text) \
-    }
-    LATER("defender", "url", "https://api.securitycenter.microsoft.com", "The service."),
-    LATER("defender", "login_url", "https://login.microsoftonline.com", "Where tokens come from."),
-    LATER("defender", "scope", "https://api.securitycenter.microsoft.com/.default", "The scope."),
-    LATER("defender", "dcs", "dc1.corp.example.com", "DCs to reach through Live Response."),
-    LATER("defender", "fallback", "no", "Whether to use Live Response when no DC answers."),
-    LATER("defender", "script", "cordon.ps1", "The script in the library."),
-#undef LATER
+    /* --- [defender] ------------------------------------------------------------------- */
+    {DEFENDER(url), CFG_URL, IN_DEFENDER(url), .def = "https://api.securitycenter.microsoft.com",
+     .unit = "URL", .typical = "https://eu.api.security.microsoft.com",
+     .help = "The root of Defender for Endpoint's API.",
+     .harm = "Wrong: the fallback does not work."},
+    {DEFENDER(login_url), CFG_URL, IN_DEFENDER(login_url), .def_says = "login_url of [entra]",
+     .unit = "URL", .typical = "https://login.microsoftonline.com",
+     .help = "Where its tokens come from. The credential is that of [entra].",
+     .harm = "Wrong: no token is got, and the fallback does not work."},
+    {DEFENDER(scope), CFG_NAME, IN_DEFENDER(scope),
+     .def = "https://api.securitycenter.microsoft.com/.default", .unit = "scope",
+     .typical = "https://api.securitycenter.microsoft.com/.default",
+     .help = "What the token is asked for. It does not follow the host.",
+     .harm = "Wrong: 401 or 403 to each call."},
+    {DEFENDER(dcs), CFG_MACHINES, IN_DEFENDER(dcs), .def_says = "only those of dc_tag",
+     .unit = "host names, or host=machine-id",
+     .typical = "dc1.corp.example.com, dc2.corp.example.com",
+     .help =
+         "The DCs to reach through Live Response, in this order. With the 40 hex digits of the "
+         "device id behind it (host=id) the machine is known for sure; by name, a second active "
+         "record of the same name is an error.",
+     .harm =
+         "A machine here that is no DC would be asked to change an account; the script refuses."},
+    {DEFENDER(dc_tag), CFG_LINE, IN_DEFENDER(dc_tag), .def_says = "no tag is looked for",
+     .typical = "Domain Controller",
+     .help = "Machines with this tag are used as well, as far as they are DCs of the domain.",
+     .harm = "Whoever may set tags chooses which DC is used."},
+    {DEFENDER(fallback), CFG_BOOL, IN_DEFENDER(fallback), .def = "yes", .typical = "yes",
+     .help = "Whether a change that no DC takes over LDAP is made through Live Response. It takes "
+             "minutes; the cloud does not wait for it. --via mde works in any case.",
+     .harm = "no: with LDAP cut off, the account stays in play in Active Directory."},
+    {DEFENDER(script), CFG_PATH, IN_DEFENDER(script), .def_says = "must be given",
+     .unit = "absolute path", .typical = "/etc/cordon/cordon-dc.ps1",
+     .help =
+         "The script as you signed it and as it is in the library (cordon defender publish puts "
+         "it there). Its hash is compared before each use.",
+     .harm = "Another script than the one in the library: nothing is run."},
 };
 const size_t cfg_key_count = ARRAY_LEN(cfg_keys);

@@ -12,6 +12,7 @@
 
 enum cfg_type {
     CFG_NAME,      /* char *: a name without spaces */
+    CFG_LINE,      /* char *: some words */
     CFG_REALM,     /* char *: upper case */
     CFG_HOST,      /* char *: a host name; no IP address */
     CFG_URL,       /* char *: the root of a web service, https only; base/http.h, http_check_root */
@@ -31,6 +32,7 @@ enum cfg_type {
     CFG_DOMAINS,   /* struct cfg_list of DNS names */
     CFG_HOSTS,     /* struct cfg_list of host names; no IP addresses */
     CFG_FILES,     /* struct cfg_list of /path or host:/path */
+    CFG_MACHINES,  /* struct cfg_list of host names, or host=id with a device id of 40 hex digits */
     CFG_DIRECT,    /* struct cfg_list of host names, suffixes (.example.com) and IP addresses */
     CFG_FLAGS,     /* unsigned: some of `words`, a bit for each by its place */
     CFG_RATE,      /* struct cfg_rate: N per TIME, min..max of N */

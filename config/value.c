@@ -161,6 +161,8 @@ static int check_text(const struct cfg_key *key, char *s, struct err *e)
         if (strpbrk(s, " \t") != NULL || strlen(s) > 255)
             return err_set(e, ERR_CONFIG, 0, "'%s': a name without spaces", shown);
         return 0;
+    case CFG_LINE:
+        return strlen(s) <= 255 ? 0 : err_set(e, ERR_CONFIG, 0, "'%s': too long", shown);
     case CFG_REALM:
         if (strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") != strlen(s) || strlen(s) > 253)
             return err_set(e, ERR_CONFIG, 0,
@@ -207,6 +209,23 @@ static int check_direct(char *s, struct err *e)
     return 0;
 }
 
+/* "host" or "host=id", the id of Defender's 40 hex digits. */
+static int check_machine(char *s, struct err *e)
+{
+    char *eq = strchr(s, '='), shown[TEXT_SHOWN];
+    int rc;
+
+    if (eq != NULL && (strlen(eq + 1) != 40 || strspn(eq + 1, "0123456789abcdef") != 40))
+        return err_set(e, ERR_CONFIG, 0, "'%s': a device id has 40 lower-case hex digits",
+                       text_shown(shown, s));
+    if (eq != NULL)
+        *eq = '\0';
+    rc = cfg_host_check(s, "host name", e);
+    if (eq != NULL)
+        *eq = '=';
+    return rc;
+}
+
 /* Lists of hosts, domains and files. */
 static int check_list(const struct cfg_key *key, const struct cfg_list *list, struct err *e)
 {
@@ -220,6 +239,11 @@ static int check_list(const struct cfg_key *key, const struct cfg_list *list, st
         }
         if (key->type == CFG_DIRECT) {
             if (check_direct(s, e) < 0)
+                return -1;
+            continue;
+        }
+        if (key->type == CFG_MACHINES) {
+            if (check_machine(s, e) < 0)
                 return -1;
             continue;
         }
@@ -376,6 +400,7 @@ _Static_assert(
     sizeof(enum cfg_events) == sizeof(unsigned) && sizeof(enum cfg_transport) == sizeof(unsigned) &&
         sizeof(enum cfg_winrm) == sizeof(unsigned) &&
         sizeof(enum cfg_winrm_auth) == sizeof(unsigned) &&
+        sizeof(enum cfg_winrm_service) == sizeof(unsigned) &&
         sizeof(enum cfg_write) == sizeof(unsigned) && sizeof(enum cfg_cloud) == sizeof(unsigned) &&
         sizeof(enum cfg_sync) == sizeof(unsigned) && sizeof(enum cfg_login) == sizeof(unsigned) &&
         sizeof(enum cfg_scope) == sizeof(unsigned) && sizeof(enum cfg_engine) == sizeof(unsigned),
@@ -403,6 +428,7 @@ int cfg_value_read(const struct cfg_key *key, const char *value, void *base, siz
     case CFG_DOMAINS:
     case CFG_HOSTS:
     case CFG_FILES:
+    case CFG_MACHINES:
     case CFG_DIRECT:
     case CFG_ACCOUNTS:
     case CFG_GROUPS:

@@ -11,13 +11,13 @@ lab() {
     "$here/tests/lab/lab" "$@" || return
     [ "$1 ${EVENTS:-samba}" != "up winrm" ] || by_winrm
 }
-# EVENTS=winrm: a stand-in plays each DC's WinRM and says of each change what Windows would; the lab's
+# EVENTS=winrm: (WINRM_SET: its settings, JSON) a stand-in plays each DC's WinRM and says of each change what Windows would; the lab's
 # settings ask it.
 # shellcheck source=tests/standin/winrm/lib.sh
 . "$here/tests/standin/winrm/lib.sh"
 by_winrm() {
     local dc
-    for dc in "$LAB_DIR"/dc[0-9]; do winrm_up "$(basename "$dc")" || return; done
+    for dc in "$LAB_DIR"/dc[0-9]; do winrm_up "$(basename "$dc")" ${WINRM_SET:+--set "$WINRM_SET"} || return; done
     sed -i 's/^events = .*/events = winrm/; /^events_file/d' "$LAB_DIR/cordon.conf"
 }
 # The lab's own address in the process table dies with it; nothing stays behind.

@@ -131,8 +131,6 @@ static void later(void **state)
 {
     CLEANUP(cfg_freep)
     struct cfg *c = load(HEAD DCS "events = winrm            ; winrm | samba | jsonl | none\n"
-                                  "[defender]\nurl = https://a\nlogin_url = https://a\nscope = a\n"
-                                  "dcs = a\nfallback = yes\nscript = a\n"
                                   "[policy]\nbrake = 20 per 10m\n");
     struct text t = TEXT_INIT(65536);
     size_t lines = 0;
@@ -142,9 +140,36 @@ static void later(void **state)
     assert_int_equal(cfg_notices(c, &t, &e), 0);
     for (size_t i = 0; i < t.len; i++)
         lines += t.s[i] == '\n';
-    assert_int_equal(lines, 7);
-    assert_non_null(strstr(t.s, "f:7:1: 'url' is known, but not used yet\n"));
+    assert_int_equal(lines, 1);
+    assert_non_null(strstr(t.s, "f:7:1: 'brake' is known, but not used yet\n"));
     text_done(&t);
+}
+
+/* [defender] */
+static void defender(void **state)
+{
+    static const char id[] = "0123456789abcdef0123456789abcdef01234567";
+    CLEANUP(text_done) struct text t = TEXT_INIT(4096);
+    struct cfg *c;
+
+    (void)state;
+    text_addf(&t,
+              HEAD DCS ENTRA "secret_file = /s\nlogin_url = https://login.example.com\n"
+                             "[defender]\nscript = /etc/cordon/cordon-dc.ps1\n"
+                             "dcs = dc1.corp.example.com=%s, dc2.corp.example.com\n"
+                             "dc_tag = Domain Controller\nfallback = no\n",
+              id);
+    c = load(t.s);
+    assert_true(c->defender.on);
+    assert_int_equal(c->defender.dcs.count, 2);
+    assert_false(c->defender.fallback);
+    assert_string_equal(c->defender.dc_tag, "Domain Controller");
+    assert_string_equal(c->defender.login_url, "https://login.example.com");
+    assert_string_equal(c->defender.url, "https://api.securitycenter.microsoft.com");
+    cfg_free(c);
+    c = load(HEAD);
+    assert_false(c->defender.on);
+    cfg_free(c);
 }
 
 #define SIGNER "[signer/soar]\nkey = /k\nactions = disable\n" /* 3 lines */
@@ -955,6 +980,7 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(everything),
         cmocka_unit_test(later),
+        cmocka_unit_test(defender),
         cmocka_unit_test(queue),
         cmocka_unit_test(queue_wrong),
         cmocka_unit_test(web_defaults),
