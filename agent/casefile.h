@@ -117,6 +117,8 @@ struct casefile {
     struct cloud_leg *cloud; /* NULL: none */
     struct okta_leg *okta;   /* NULL: none */
     struct mdi_leg *mdi;     /* NULL: AD's part goes by LDAP */
+    struct mde_leg *mde;     /* NULL: not (yet) through Live Response */
+    bool mde_waits;          /* for the cloud's word on who it is */
     bool ad_failed;          /* AD's part could not begin */
     enum err_code ad_why;
     char *ad_words;

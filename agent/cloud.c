@@ -7,10 +7,13 @@
 
 #include "agent/sync_winrm.h"
 #include "base/cleanup.h"
+#include "base/file.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "base/secret.h"
 
 #define LOGIN_MAX 1024
+#define SCRIPT_MAX (512 * 1024)
 
 static enum token_kind kind_of(enum cfg_credential c)
 {
@@ -33,12 +36,13 @@ static const char *file_of(const struct cfg_entra *e)
                                     : e->federated_token_file;
 }
 
-int cloud_token(struct cloud *c, const char *scope, struct token_source **ret_token, struct err *e)
+static int token_at(struct cloud *c, const char *login_url, const char *scope,
+                    struct token_source **ret_token, struct err *e)
 {
     const struct cfg_entra *entra = &c->cfg->entra;
     struct token_settings s = {
         .kind = kind_of(entra->credential),
-        .login_url = entra->login_url,
+        .login_url = login_url,
         .tenant = entra->tenant,
         .client_id = entra->client_id,
         .file = file_of(entra),
@@ -47,6 +51,49 @@ int cloud_token(struct cloud *c, const char *scope, struct token_source **ret_to
         .scope = scope};
 
     return token_new(c->loop, c->http, &s, ret_token, e);
+}
+
+int cloud_token(struct cloud *c, const char *scope, struct token_source **ret_token, struct err *e)
+{
+    return token_at(c, c->cfg->entra.login_url, scope, ret_token, e);
+}
+
+/* The name in the library tells the version and the bytes: another name is never overwritten
+ * (defender-endpoint.md 6). */
+static int open_script(struct cloud *c, char *name, size_t size, uint8_t hash[ID_SHA256],
+                       struct err *e)
+{
+    CLEANUP(text_done) struct text script = TEXT_INIT(SCRIPT_MAX);
+    char hex[2 * ID_SHA256 + 1];
+
+    if (file_read_trusted(c->cfg->defender.script, FILE_PUBLIC, SCRIPT_MAX, &script, e) < 0 ||
+        id_sha256(script.s, script.len, hash, e) < 0)
+        return -1;
+    id_hex(hex, hash, ID_SHA256);
+    (void)snprintf(name, size, "cordon-dc-v1-%.8s.ps1", hex);
+    return 0;
+}
+
+/* A fallback that can't be used holds nothing up. */
+static void open_defender(struct cloud *c)
+{
+    static const char suffix[] = "/.default";
+    const struct cfg_defender *d = &c->cfg->defender;
+    uint8_t hash[ID_SHA256];
+    char name[64], resource[300];
+    struct defender_settings s = {.url = d->url, .script = name, .sha256 = hash};
+    size_t n = strlen(d->scope);
+
+    if (text_ends_nocase(d->scope, suffix))
+        n -= strlen(suffix);
+    (void)snprintf(resource, sizeof(resource), "%.*s", (int)n, d->scope);
+    if (open_script(c, name, sizeof(name), hash, &c->defender_failed) < 0 ||
+        token_at(c, d->login_url, resource, &c->defender_token, &c->defender_failed) < 0 ||
+        defender_new(c->loop, c->http, c->defender_token, &s, &c->defender, &c->defender_failed) <
+            0) {
+        (void)err_wrap(&c->defender_failed, "[defender]");
+        log_warning("%s", c->defender_failed.msg);
+    }
 }
 
 static int open_entra(struct cloud *c, const struct cfg_domain *domain, struct err *e)
@@ -114,6 +161,8 @@ int cloud_open(struct loop *l, const struct cfg *cfg, const struct cfg_domain *d
         cloud_close(c);
         return -1;
     }
+    if (cfg->defender.on)
+        open_defender(c);
     *ret_cloud = c;
     return 0;
 }
@@ -152,11 +201,13 @@ void cloud_close(struct cloud *c)
         return;
     sync_free(c->sync);
     sync_winrm_free(c->sync_winrm);
+    defender_free(c->defender);
     okta_free(c->okta);
     entra_owners_free(c->owners);
     graph_free(c->graph);
     token_free(c->token);
     token_free(c->okta_token);
+    token_free(c->defender_token);
     token_free(c->logs_token);
     http_free(c->http);
     free(c);

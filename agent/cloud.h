@@ -8,6 +8,7 @@
 #include "base/http.h"
 #include "base/loop.h"
 #include "cloud/entra_owners.h"
+#include "cloud/defender.h"
 #include "cloud/graph.h"
 #include "cloud/okta.h"
 #include "cloud/sync.h"
@@ -27,6 +28,9 @@ struct cloud {
     struct token_source *logs_token; /* for Log Analytics; NULL until asked for */
     struct sync *sync;
     struct sync_winrm *sync_winrm; /* NULL, but with sync = connect */
+    struct token_source *defender_token;
+    struct defender *defender;  /* NULL: no [defender], or: */
+    struct err defender_failed; /* why it can't be used */
     struct token_source *okta_token;
     struct okta *okta;        /* NULL: no [okta] */
     char okta_actor[OKTA_ID]; /* who we are in its log; "": not asked yet */

@@ -331,9 +331,10 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
                 return err_set(e, ERR_USAGE, 0, "--evidence: sentinel or hunting");
             break;
         case OPT_VIA:
-            if (!arg_is(optarg, "mdi"))
-                return err_set(e, ERR_USAGE, 0, "--via: mdi is the only other way");
-            a->options.via_mdi = true;
+            a->options.via_mdi = arg_is(optarg, "mdi");
+            a->options.via_mde = arg_is(optarg, "mde");
+            if (!a->options.via_mdi && !a->options.via_mde)
+                return err_set(e, ERR_USAGE, 0, "--via: mdi or mde");
             break;
         case OPT_HOLD:
             a->hold = true;
@@ -641,8 +642,15 @@ static int carry_out(struct args *a, const char *resume_id)
                         cmd_config_path());
         goto out;
     }
-    if (a->options.via_mdi)
+    if (a->options.via_mdi || (cfg->defender.on && (a->on_prem || !a->cloud)))
         o.with_cloud = true;
+    if (a->options.via_mde && !cfg->defender.on) {
+        code =
+            cmd_fail(a->command, EXIT_CONFIG,
+                     "--via mde needs a section [defender] in %s (cordon config sample shows one)",
+                     cmd_config_path());
+        goto out;
+    }
     if (!cfg->entra.on && (a->cloud || a->options.via_mdi || plan_for(a->action)->count == 0)) {
         code = cmd_fail(a->command, EXIT_CONFIG,
                         "%s needs a section [entra] in %s (cordon config sample shows one)",

@@ -28,6 +28,7 @@ int cmd_doctor(int argc, char **argv);
 int cmd_query(int argc, char **argv);
 int cmd_risky(int argc, char **argv);
 int cmd_winrm(int argc, char **argv);
+int cmd_defender(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_submit(int argc, char **argv);
 int cmd_verify(int argc, char **argv);

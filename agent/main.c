@@ -33,23 +33,23 @@ extern char **environ;
 #define KDC_PROBE_MS 400
 
 #define ACTION_ARGS "[options] ACCOUNT..."
-#define ACTION_OPTIONS                                                                             \
-    "  --from FILE|-      accounts from a file: one per line, or the first CSV column\n"           \
-    "  --reason TEXT      why; kept in the ledger (at most 500 bytes)\n"                           \
-    "  --ticket ID        the incident's number; kept in the ledger\n"                             \
-    "  --dry-run          look it up, judge it, show the plan; touch nothing\n"                    \
-    "  --dc HOST          write to this DC only\n"                                                 \
-    "  --domain NAME      which configured domain (default: the first)\n"                          \
-    "  --wait TIME        how long to wait until every DC has it (default 15s)\n"                  \
-    "  --on-prem, --cloud only in AD, only in Entra ID (default: both, where configured)\n"        \
-    "  --evidence WHERE   sentinel or hunting: is it seen where logs are collected?\n"             \
-    "  --via mdi          AD's part by Defender for Identity (disable, enable, expire-password)\n" \
-    "  --hold[=TIME]      then watch Entra for so long (default hold_watch), and put it back\n"    \
-    "  --idp okta         in Okta, too (contain: as [okta] contain says)\n"                        \
-    "  --audit            wait for the proof of Entra's audit log, too (minutes: see --wait)\n"    \
-    "  --as-agent         act with the agent's keytab, not with your own ticket\n"                 \
-    "  --privileged       also a privileged account: only where the configuration allows it,\n"    \
-    "                     and never without a second person\n"                                     \
+#define ACTION_OPTIONS                                                                          \
+    "  --from FILE|-      accounts from a file: one per line, or the first CSV column\n"        \
+    "  --reason TEXT      why; kept in the ledger (at most 500 bytes)\n"                        \
+    "  --ticket ID        the incident's number; kept in the ledger\n"                          \
+    "  --dry-run          look it up, judge it, show the plan; touch nothing\n"                 \
+    "  --dc HOST          write to this DC only\n"                                              \
+    "  --domain NAME      which configured domain (default: the first)\n"                       \
+    "  --wait TIME        how long to wait until every DC has it (default 15s)\n"               \
+    "  --on-prem, --cloud only in AD, only in Entra ID (default: both, where configured)\n"     \
+    "  --evidence WHERE   sentinel or hunting: is it seen where logs are collected?\n"          \
+    "  --via mdi|mde      AD's part by Defender for Identity, or Live Response on a DC\n"       \
+    "  --hold[=TIME]      then watch Entra for so long (default hold_watch), and put it back\n" \
+    "  --idp okta         in Okta, too (contain: as [okta] contain says)\n"                     \
+    "  --audit            wait for the proof of Entra's audit log, too (minutes: see --wait)\n" \
+    "  --as-agent         act with the agent's keytab, not with your own ticket\n"              \
+    "  --privileged       also a privileged account: only where the configuration allows it,\n" \
+    "                     and never without a second person\n"                                  \
     "  --json             one JSON object a line (see cordon(1))\n"
 
 #define DEACTIVATE                                                                                 \
@@ -116,6 +116,11 @@ static const struct {
               "  --hunting          KQL for advanced hunting (IdentityDirectoryEvents)\n"
               "  --case ID          the account and the time of this case\n"
               "  --since TIME       how far back (default 1h)\n  --domain NAME, --as-agent\n"},
+    {"defender",
+     "Live Response of Defender for Endpoint, the way where LDAP cannot get through.\n"
+     "publish: puts the script (that of the configuration, or FILE) into the library, and\n"
+     "reads its hash back. check: could it be used now, on each configured DC?\n\n"
+     "  --json\n"},
     {"winrm",
      "WinRM by hand: for the first look at a DC, and for other WS-Management servers. HOST may\n"
      "also be HOST:PORT or a URL. identify: who answers, and how we are logged in. pull: "
@@ -179,6 +184,7 @@ const struct command commands[] = {
     {"risky", cmd_risky, "[options]", "who is at risk, as Identity Protection sees it"},
     {"query", cmd_query, "ACCOUNT | --case ID --xml | --sentinel | --hunting",
      "a ready query for where logs are collected"},
+    {"defender", cmd_defender, "publish [FILE] | check", "Live Response, the fallback path"},
     {"winrm", cmd_winrm, "identify | pull [options] HOST", "WinRM by hand, for a first look"},
     {"key", cmd_key, "new [--type TYPE] --out FILE | show FILE", "key pairs for signed requests"},
     {"submit", cmd_submit, "ACTION [options] ACCOUNT...",

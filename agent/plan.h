@@ -22,7 +22,7 @@ enum evidence { EVIDENCE_NONE, EVIDENCE_SENTINEL, EVIDENCE_HUNTING };
 
 /* What the person asked for beyond the action. */
 struct options {
-    bool clear_never_expires, must_change, with_mfa, audit, okta, via_mdi;
+    bool clear_never_expires, must_change, with_mfa, audit, okta, via_mdi, via_mde;
     enum evidence evidence; /* also look where logs are collected */
     uint64_t hold_ms;       /* how long to watch Entra after it; 0: not */
     /* enable --case: put back exactly this */

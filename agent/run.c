@@ -24,6 +24,7 @@
 
 #include "agent/cloud_leg.h"
 #include "agent/effect.h"
+#include "agent/mde_leg.h"
 #include "agent/mdi_leg.h"
 #include "agent/okta_leg.h"
 #include "base/cleanup.h"
@@ -50,6 +51,7 @@ static void without_ad(struct casefile *cf, const struct err *e);
 static void go(struct casefile *cf);
 static void effect_done(struct effect *x);
 static void after_effects(struct casefile *cf);
+static void by_live_response(struct casefile *cf);
 static void on_converged(struct casefile *cf, const struct step *s);
 
 uint64_t run_now_us(const struct casefile *cf)
@@ -142,6 +144,7 @@ static void case_free(struct casefile *cf)
     cloud_leg_free(cf);
     okta_leg_free(cf);
     mdi_leg_free(cf);
+    mde_leg_free(cf);
     converge_free(cf);
     legs_free(cf);
     for (size_t i = 0; i < cf->effect_count; i++)
@@ -161,7 +164,8 @@ static void case_end(void *arg)
 {
     struct casefile *cf = arg;
     bool cloud = cloud_leg_busy(cf), okta = okta_leg_busy(cf), mdi = mdi_leg_busy(cf);
-    bool pending = cloud || okta || mdi; /* each is hurried */
+    bool mde = mde_leg_busy(cf);
+    bool pending = cloud || okta || mdi || mde; /* each is hurried */
 
     cf->later = NULL;
     for (size_t i = 0; i < cf->leg_count; i++) {
@@ -268,7 +272,9 @@ static void without_ad(struct casefile *cf, const struct err *e)
     bool asked = e->code == ERR_NOTFOUND;
     struct err mine;
 
-    if (!cf->in_cloud || cf->w->interrupted || cf->going || cf->cloud != NULL ||
+    bool by_mde = !asked && mde_leg_wanted(cf);
+
+    if ((!cf->in_cloud && !by_mde) || cf->w->interrupted || cf->going || cf->cloud != NULL ||
         e->code == ERR_AMBIGUOUS || e->code == ERR_USAGE || e->code == ERR_NOMEM) {
         run_fail(cf, e);
         return;
@@ -285,14 +291,16 @@ static void without_ad(struct casefile *cf, const struct err *e)
     cf->ad_failed = true;
     cf->ad_why = e->code;
     cf->ad_words = text_dup(e->msg);
-    cf->converge_done = true;
+    cf->mde_waits = by_mde;
+    cf->converge_done = !cf->mde_waits;
     if (!asked)
         log_warning("case=%s going on in the cloud without AD: %s", cf->id, e->msg);
-    if (okta_leg_start(cf, &mine) < 0 || (cf->w->cfg->entra.on && cloud_leg_start(cf, &mine) < 0))
+    if (okta_leg_start(cf, &mine) < 0 ||
+        (cf->in_cloud && cf->w->cfg->entra.on && cloud_leg_start(cf, &mine) < 0))
         run_fail(cf, &mine);
-    else if (cf->cloud == NULL && cf->okta == NULL)
+    else if (cf->cloud == NULL && cf->okta == NULL && !by_mde)
         run_fail(cf, e);
-    else if (cf->cloud == NULL) /* Okta alone: nobody is waited for */
+    else if (cf->cloud == NULL) /* nobody is waited for */
         run_cloud_judged(cf);
 }
 
@@ -319,6 +327,8 @@ void run_cloud_judged(struct casefile *cf)
         run_dry(cf);
     else
         others_go(cf);
+    if (cf->mde_waits && !cf->dry_run)
+        by_live_response(cf);
 }
 
 /* --- judge -------------------------------------------------------------------------------------
@@ -582,6 +592,12 @@ static void go(struct casefile *cf)
         run_tell(cf, &s);
         start_cloud(cf);
     }
+    if (cf->options.via_mde && run_ad_steps(cf) > 0) {
+        others_go(cf);
+        if (mde_leg_start(cf, &e) < 0)
+            run_end_early(cf, VERDICT_REFUSED, "via-mde", e.msg);
+        return;
+    }
     if (cf->options.via_mdi && run_ad_steps(cf) > 0) {
         if (mdi_leg_start(cf, &e) < 0)
             run_end_early(cf, VERDICT_REFUSED, "via-mdi", e.msg);
@@ -708,12 +724,41 @@ static void ad_over(struct casefile *cf, bool everywhere)
     run_settle(cf);
 }
 
+/* Where no DC takes it over LDAP: the same by another way. The cloud is under way already. */
+static void by_live_response(struct casefile *cf)
+{
+    struct err e;
+
+    cf->mde_waits = false;
+    if (mde_leg_start(cf, &e) == 0)
+        return;
+    run_add_detail(cf, e.msg);
+    ad_over(cf, false);
+}
+
+void run_mde_over(struct casefile *cf, bool done)
+{
+    run_mdi_over(cf, done);
+}
+
 void run_mdi_over(struct casefile *cf, bool done)
 {
     if (!done && cf->plan->action == ACT_ENABLE)
         cloud_leg_withhold(cf, "AD's part failed, and Entra's alone would not last");
     others_go(cf);
     ad_over(cf, done);
+}
+
+/* Every DC failed, and surely nothing was changed at any. */
+static bool nothing_sent(const struct casefile *cf)
+{
+    for (size_t i = 0; i < cf->effect_count; i++) {
+        const struct effect *x = cf->effects[i];
+
+        if (x->step.outcome != OUT_FAILED || x->sent || x->undone)
+            return false;
+    }
+    return true;
 }
 
 static void after_effects(struct casefile *cf)
@@ -732,6 +777,10 @@ static void after_effects(struct casefile *cf)
     if (!any && cf->plan->action == ACT_ENABLE && run_ad_steps(cf) > 0)
         cloud_leg_withhold(cf, "AD's part failed, and Entra's alone would not last");
     others_go(cf);
+    if (!any && nothing_sent(cf) && mde_leg_wanted(cf)) {
+        by_live_response(cf);
+        return;
+    }
     if (!any || cf->w->interrupted) {
         ad_over(cf, false);
         return;
@@ -786,5 +835,6 @@ void run_interrupt(struct world *w)
             effect_interrupt(cf->effects[i]);
         cloud_leg_interrupt(cf);
         okta_leg_interrupt(cf);
+        mde_leg_interrupt(cf);
     }
 }

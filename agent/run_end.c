@@ -11,6 +11,7 @@
 
 #include "agent/cloud_leg.h"
 #include "agent/effect.h"
+#include "agent/mde_leg.h"
 #include "agent/mdi_leg.h"
 #include "agent/okta_leg.h"
 #include "base/log.h"
@@ -157,17 +158,19 @@ void run_settle(struct casefile *cf)
     size_t n = 0, in_ad;
 
     if (cf->ending || cf->effects_open > 0 || cf->confirms_open > 0 || cf->pushes_open > 0 ||
-        !cf->converge_done || !cloud_leg_ended(cf) || !okta_leg_ended(cf))
+        !cf->converge_done || !mde_leg_ended(cf) || !cloud_leg_ended(cf) || !okta_leg_ended(cf))
         return;
     cf->ending = true;
-    if (cf->ad_failed && (cf->cloud == NULL || !cf->cloud->has_user) && okta_leg_absent(cf)) {
+    if (cf->ad_failed && cf->mde == NULL && (cf->cloud == NULL || !cf->cloud->has_user) &&
+        okta_leg_absent(cf)) {
         settle_nobody(cf);
         return;
     }
     n += mdi_leg_goals(cf, g);
-    for (size_t i = 0; i < run_ad_steps(cf) && cf->mdi == NULL; i++)
+    n += mde_leg_goals(cf, g + n);
+    for (size_t i = 0; i < run_ad_steps(cf) && cf->mdi == NULL && cf->mde == NULL; i++)
         goal_facts(cf, cf->plan->steps[i].kind, &g[n++]);
-    if (ad_is_missing(cf))
+    if (ad_is_missing(cf) && cf->mde == NULL)
         g[n++] = (struct goal_facts){.some_failed = true};
     cf->has_ad_proof = n > 0;
     cf->ad_proof = verdict_of(g, n).proof;
@@ -183,6 +186,7 @@ void run_settle(struct casefile *cf)
     if (ad_is_missing(cf))
         run_add_detail(cf, cf->ad_words != NULL ? cf->ad_words : "AD was not reached");
     mdi_leg_explain(cf);
+    mde_leg_explain(cf);
     cloud_leg_explain(cf);
     okta_leg_explain(cf);
     if (cf->cloud != NULL && cf->cloud->held && cf->verdict == VERDICT_REFUSED)

@@ -7,6 +7,7 @@
 /* run.c */
 uint64_t run_now_us(const struct casefile *cf);
 void run_mdi_over(struct casefile *cf, bool done); /* --via mdi: AD's part has ended */
+void run_mde_over(struct casefile *cf, bool done); /* Live Response: AD's part has ended */
 size_t run_ad_steps(const struct casefile *cf);    /* how many steps are for AD; 0: none */
 bool run_wide(const struct casefile *cf);          /* goes to every DC, not to one */
 void run_case_end(struct casefile *cf); /* after `done`: it frees itself, perhaps a little later */

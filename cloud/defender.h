@@ -139,11 +139,12 @@ void defender_abandon(struct defender_call *c); /* its callback is never made; N
 /* --- pure ------------------------------------------------------------------------------------ */
 /* What the script is told (reference 11.2), appended to `payload` as base64url. */
 struct defender_order {
-    const char *op;     /* "disable", "enable", "probe" */
+    const char *op;     /* "disable", "enable", "expire-password", "reset-password", "probe" */
     const char *sid;    /* NULL with "probe" */
     const char *nonce;  /* 16 hexadecimal digits */
     int64_t exp_s;      /* Unix seconds: the script refuses after it, and more than 15 min ahead */
     bool pwd_next;      /* a new password at the next logon */
+    bool clear_never;   /* expire-password: clear never-expires in the same change */
     const char *domain; /* "corp.example.com" */
     const char *job;    /* the case */
 };

@@ -34,8 +34,14 @@ enum { /* the script's exit codes, reference 11.5 */
 
 static bool op_ok(const char *op)
 {
-    return op != NULL &&
-           (strcmp(op, "disable") == 0 || strcmp(op, "enable") == 0 || strcmp(op, "probe") == 0);
+    static const char *const known[] = {"disable", "enable", "expire-password", "reset-password",
+                                        "probe"};
+
+    for (size_t i = 0; op != NULL && i < ARRAY_LEN(known); i++) {
+        if (strcmp(op, known[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 int defender_payload(const struct defender_order *o, struct text *payload, struct err *e)
@@ -57,6 +63,7 @@ int defender_payload(const struct defender_order *o, struct text *payload, struc
     json_out_str(&out, "nonce", o->nonce);
     json_out_i64(&out, "exp", o->exp_s);
     json_out_bool(&out, "pwdNext", o->pwd_next);
+    json_out_bool(&out, "clearNever", o->clear_never);
     json_out_str(&out, "dom", o->domain);
     json_out_str(&out, "job", o->job);
     json_out_end_object(&out);

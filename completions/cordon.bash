@@ -11,7 +11,7 @@ _cordon() {
     if [[ $COMP_CWORD -eq 1 ]]; then
         words='disable enable expire-password reset-password contain revoke mark-compromised
             dismiss-risk show risky query cases case events audit
-            config winrm key submit verify doctor help version --help --version'
+            config defender winrm key submit verify doctor help version --help --version'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
     fi
@@ -39,7 +39,7 @@ _cordon() {
         return
         ;;
     --via)
-        mapfile -t COMPREPLY < <(compgen -W mdi -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'mdi mde' -- "$cur")
         return
         ;;
     --evidence)
@@ -78,6 +78,7 @@ _cordon() {
         ;;
     audit) words="$common --older-than verify export prune" ;;
     config) words="$common show check sample manual" ;;
+    defender) words="$common publish check" ;;
     winrm)
         words="$common identify pull --https --port --ca-file --auth --certificate --service --anonymous
             --resource --dialect --filter --option --earliest --count --for --max --poll --xml --domain"
@@ -99,7 +100,7 @@ _cordon() {
     doctor) words="$common --domain" ;;
     help) words='disable enable expire-password reset-password contain revoke mark-compromised
             dismiss-risk show risky query cases case events audit
-        config winrm key submit verify doctor' ;;
+        config defender winrm key submit verify doctor' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
