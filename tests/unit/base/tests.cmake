@@ -22,3 +22,5 @@ cordon_alloc_sweep(test_base_winrm)
 # Not a test by itself: tests/e2e/winrm_conn.t runs it in the lab.
 add_executable(winrm_probe ${CMAKE_SOURCE_DIR}/tests/e2e/winrm_probe.c)
 target_link_libraries(winrm_probe PRIVATE cordon_base cordon_flags)
+cordon_test(base xml_out cordon_base)
+cordon_alloc_sweep(test_base_xml_out)
