@@ -7,5 +7,7 @@
 
 /* From an s:Fault. Copies what it keeps. */
 void soap_fault_read(const struct xml_node *fault, struct soap_fault *f);
+/* text_shown, cut to `size` between two characters. */
+void soap_shown(char *buf, size_t size, const char *s);
 
 #endif
