@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/soap_inside.h"
+
 #define ACTION_SUBSCRIBE SOAP_E "/Subscribe"
 #define ACTION_UNSUBSCRIBE SOAP_E "/Unsubscribe"
 #define ACTION_PULL SOAP_N "/Pull"
@@ -101,12 +103,15 @@ static void subscribe_body(struct xml_out *x, const void *arg)
     xml_out_close(x);
 }
 
+/* The text without the blanks around it. */
 static bool take(char *buf, const char *s)
 {
     size_t n;
 
     s += strspn(s, " \t\r\n");
-    n = strcspn(s, " \t\r\n");
+    n = strlen(s);
+    while (n > 0 && strchr(" \t\r\n", s[n - 1]) != NULL)
+        n--;
     if (n >= WINRM_CONTEXT)
         return false;
     memcpy(buf, s, n);
@@ -232,10 +237,11 @@ static void on_pulled(void *arg, const struct soap_answer *a, const struct soap_
 
     if (e == NULL) {
         r = xml_child(a->body, SOAP_N, "PullResponse");
-        if (r == NULL)
-            r = xml_child(a->body, SOAP_N, "EnumerateResponse"); /* optimised, from some servers */
-        if (r == NULL || !take(context, soap_text(r, SOAP_N, "EnumerationContext"))) {
+        if (r == NULL) {
             (void)err_set(&why, ERR_INVALID, 0, "an answer that is no PullResponse");
+            e = &why;
+        } else if (!take(context, soap_text(r, SOAP_N, "EnumerationContext"))) {
+            (void)err_set(&why, ERR_INVALID, 0, "a PullResponse whose context is too long");
             e = &why;
         } else {
             p.context = context;
@@ -327,13 +333,6 @@ static void identify_body(struct xml_out *x, const void *arg)
     xml_out_leaf(x, "wid:Identify", NULL);
 }
 
-static void shown(char *buf, size_t size, const char *s)
-{
-    char safe[TEXT_SHOWN];
-
-    (void)snprintf(buf, size, "%s", text_shown(safe, s));
-}
-
 static void on_identified(void *arg, const struct soap_answer *a, const struct soap_fault *f,
                           const struct err *e)
 {
@@ -348,9 +347,9 @@ static void on_identified(void *arg, const struct soap_answer *a, const struct s
             (void)err_set(&why, ERR_INVALID, 0, "an answer that is no IdentifyResponse");
             e = &why;
         } else {
-            shown(i.vendor, sizeof(i.vendor), soap_text(r, SOAP_WID, "ProductVendor"));
-            shown(i.version, sizeof(i.version), soap_text(r, SOAP_WID, "ProductVersion"));
-            shown(i.protocol, sizeof(i.protocol), soap_text(r, SOAP_WID, "ProtocolVersion"));
+            soap_shown(i.vendor, sizeof(i.vendor), soap_text(r, SOAP_WID, "ProductVendor"));
+            soap_shown(i.version, sizeof(i.version), soap_text(r, SOAP_WID, "ProductVersion"));
+            soap_shown(i.protocol, sizeof(i.protocol), soap_text(r, SOAP_WID, "ProtocolVersion"));
         }
     }
     mine.cb.identify(mine.arg, e == NULL ? &i : NULL, f, e);
