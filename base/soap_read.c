@@ -14,6 +14,21 @@ const char *soap_text(const struct xml_node *n, const char *ns, const char *name
     return c != NULL ? c->text : "";
 }
 
+bool soap_take(char *buf, size_t size, const char *s)
+{
+    size_t n;
+
+    s += strspn(s, " \t\r\n");
+    n = strlen(s);
+    while (n > 0 && strchr(" \t\r\n", s[n - 1]) != NULL)
+        n--;
+    if (n >= size)
+        return false;
+    memcpy(buf, s, n);
+    buf[n] = '\0';
+    return true;
+}
+
 void soap_shown(char *buf, size_t size, const char *s)
 {
     char shown[TEXT_SHOWN];

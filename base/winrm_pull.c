@@ -103,22 +103,6 @@ static void subscribe_body(struct xml_out *x, const void *arg)
     xml_out_close(x);
 }
 
-/* The text without the blanks around it. */
-static bool take(char *buf, const char *s)
-{
-    size_t n;
-
-    s += strspn(s, " \t\r\n");
-    n = strlen(s);
-    while (n > 0 && strchr(" \t\r\n", s[n - 1]) != NULL)
-        n--;
-    if (n >= WINRM_CONTEXT)
-        return false;
-    memcpy(buf, s, n);
-    buf[n] = '\0';
-    return true;
-}
-
 /* The first element of that name below n, at any depth. */
 static const struct xml_node *below(const struct xml_node *n, const char *ns, const char *name,
                                     unsigned depth)
@@ -145,8 +129,8 @@ static int read_subscribed(const struct soap_answer *a, struct winrm_subscriptio
     if (r == NULL)
         return err_set(e, ERR_INVALID, 0, "an answer that is no SubscribeResponse");
     id = below(xml_child(r, SOAP_E, "SubscriptionManager"), SOAP_E, "Identifier", 0);
-    if (!take(ret->identifier, id != NULL ? id->text : "") ||
-        !take(ret->context, soap_text(r, SOAP_N, "EnumerationContext")))
+    if (!soap_take(ret->identifier, WINRM_CONTEXT, id != NULL ? id->text : "") ||
+        !soap_take(ret->context, WINRM_CONTEXT, soap_text(r, SOAP_N, "EnumerationContext")))
         return err_set(e, ERR_INVALID, 0, "a subscription whose context is too long");
     if (ret->context[0] == '\0')
         return err_set(e, ERR_INVALID, 0, "a subscription without a context to pull from");
@@ -240,7 +224,8 @@ static void on_pulled(void *arg, const struct soap_answer *a, const struct soap_
         if (r == NULL) {
             (void)err_set(&why, ERR_INVALID, 0, "an answer that is no PullResponse");
             e = &why;
-        } else if (!take(context, soap_text(r, SOAP_N, "EnumerationContext"))) {
+        } else if (!soap_take(context, sizeof(context),
+                              soap_text(r, SOAP_N, "EnumerationContext"))) {
             (void)err_set(&why, ERR_INVALID, 0, "a PullResponse whose context is too long");
             e = &why;
         } else {
