@@ -9,6 +9,8 @@
 
 #include "base/soap_inside.h"
 
+static const char blanks[] = " \t\r\n";
+
 static const struct {
     uint32_t code;
     enum soap_fault_kind kind;
@@ -99,61 +101,77 @@ static bool known(uint32_t code, struct soap_fault *f, const char **words)
     return false;
 }
 
-/* Codes and texts below Detail: the outermost WSManFault and the innermost. */
-static void look(const struct xml_node *n, struct soap_fault *f, const char **text, unsigned depth)
+struct seen {
+    const char *text;
+    unsigned code_depth, text_depth; /* 0: none yet */
+};
+
+/* Codes and texts below Detail: the outermost WSManFault is the first, the innermost the deepest,
+ * wherever it stands. */
+static void look(const struct xml_node *n, struct soap_fault *f, struct seen *s, unsigned depth)
 {
+    const char *v;
     uint64_t code;
 
     for (; n != NULL && depth < 16; n = n->next) {
-        bool is_fault = strcmp(n->name, "WSManFault") == 0 && strcmp(n->ns, SOAP_F) == 0;
-        const char *s = is_fault ? xml_attr(n, "Code") : NULL;
-
-        if (s != NULL && text_to_u64(s, 0, UINT32_MAX, &code)) {
-            if (f->outer == 0)
-                f->outer = (uint32_t)code;
-            f->code = (uint32_t)code;
+        if (strcmp(n->name, "WSManFault") == 0 && strcmp(n->ns, SOAP_F) == 0) {
+            v = xml_attr(n, "Code");
+            if (v != NULL && text_to_u64(v, 1, UINT32_MAX, &code)) {
+                if (f->outer == 0)
+                    f->outer = (uint32_t)code;
+                if (depth > s->code_depth) {
+                    f->code = (uint32_t)code;
+                    s->code_depth = depth;
+                }
+            }
+            v = xml_attr(n, "Machine");
+            if (v != NULL && f->machine[0] == '\0')
+                soap_shown(f->machine, sizeof(f->machine), v);
         }
-        if (is_fault && f->machine[0] == '\0' && (s = xml_attr(n, "Machine")) != NULL) {
-            char shown[TEXT_SHOWN];
-
-            (void)snprintf(f->machine, sizeof(f->machine), "%.127s", text_shown(shown, s));
+        v = n->text + strspn(n->text, blanks);
+        if (strcmp(n->name, "Message") == 0 && *v != '\0' && depth > s->text_depth) {
+            s->text = v;
+            s->text_depth = depth;
         }
-        if (strcmp(n->name, "Message") == 0 && n->text[0] != '\0')
-            *text = n->text;
-        look(n->child, f, text, depth + 1);
+        look(n->child, f, s, depth + 1);
     }
 }
 
-/* The deepest Subcode's Value, "w:TimedOut", without its prefix. */
-static const char *subcode_of(const struct xml_node *fault)
+/* The deepest Subcode's Value, "w:TimedOut", without its prefix and the blanks around; without a
+ * subcode that of Code, where that says more than whose fault it is (s:MustUnderstand). */
+static void subcode_of(const struct xml_node *fault, char *buf, size_t size)
 {
     const struct xml_node *c = xml_child(fault, SOAP_S, "Code"), *deeper;
-    const char *value = "", *colon;
+    const char *s = soap_text(c, SOAP_S, "Value"), *colon;
+    char name[64];
 
-    for (unsigned i = 0; c != NULL && i < 8; i++) {
+    for (unsigned i = 0; c != NULL && i < 8; i++, c = deeper) {
         deeper = xml_child(c, SOAP_S, "Subcode");
-        if (deeper == NULL)
-            break;
-        c = deeper;
-        value = soap_text(c, SOAP_S, "Value");
+        if (deeper != NULL)
+            s = soap_text(deeper, SOAP_S, "Value");
     }
-    value += strspn(value, " \t\r\n");
-    colon = strchr(value, ':');
-    return colon != NULL ? colon + 1 : value;
+    s += strspn(s, blanks);
+    colon = strchr(s, ':');
+    if (colon != NULL)
+        s = colon + 1;
+    (void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(s, blanks), s);
+    if (strcmp(name, "Sender") == 0 || strcmp(name, "Receiver") == 0)
+        name[0] = '\0';
+    soap_shown(buf, size, name);
 }
 
 void soap_fault_read(const struct xml_node *fault, struct soap_fault *f)
 {
-    const struct xml_node *reason = xml_child(fault, SOAP_S, "Reason");
+    struct seen s = {soap_text(xml_child(fault, SOAP_S, "Reason"), SOAP_S, "Text"), 0, 0};
     const struct xml_node *detail = xml_child(fault, SOAP_S, "Detail");
-    const char *said = reason != NULL ? soap_text(reason, SOAP_S, "Text") : "", *words = NULL;
+    const char *words = NULL;
     char shown[TEXT_SHOWN];
 
     *f = (struct soap_fault){.kind = SOAP_OTHER};
     if (detail != NULL)
-        look(detail->child, f, &said, 0);
-    said += strspn(said, " \t\r\n");
-    (void)snprintf(f->subcode, sizeof(f->subcode), "%.63s", text_shown(shown, subcode_of(fault)));
+        look(detail->child, f, &s, 1);
+    s.text += strspn(s.text, blanks);
+    subcode_of(fault, f->subcode, sizeof(f->subcode));
     if (!known(f->code, f, &words) && !known(f->outer, f, &words)) {
         for (size_t i = 0; i < ARRAY_LEN(subcodes) && words == NULL; i++) {
             if (strcmp(subcodes[i].subcode, f->subcode) == 0) {
@@ -162,12 +180,18 @@ void soap_fault_read(const struct xml_node *fault, struct soap_fault *f)
             }
         }
     }
-    if (f->code == 0 && f->outer == 0 && f->subcode[0] == '\0' && words == NULL)
-        words = "a fault without a code";
-    (void)snprintf(f->words, sizeof(f->words), "%s%s%s%s", words != NULL ? words : "",
-                   words != NULL && *said != '\0' ? "; it says: " : "",
-                   *said != '\0' ? text_shown(shown, said) : "",
-                   words == NULL && *said == '\0' ? f->subcode : "");
+    if (words != NULL)
+        (void)snprintf(f->words, sizeof(f->words), "%s%s%s", words,
+                       *s.text != '\0' ? "; it says: " : "",
+                       *s.text != '\0' ? text_shown(shown, s.text) : "");
+    else if (*s.text != '\0')
+        soap_shown(f->words, sizeof(f->words), s.text);
+    else if (f->subcode[0] != '\0')
+        (void)snprintf(f->words, sizeof(f->words), "%s", f->subcode);
+    else if (f->code != 0)
+        (void)snprintf(f->words, sizeof(f->words), "fault %" PRIu32, f->code);
+    else
+        (void)snprintf(f->words, sizeof(f->words), "a fault without a code");
 }
 
 const char *soap_fault_word(enum soap_fault_kind k)

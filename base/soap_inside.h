@@ -7,5 +7,9 @@
 
 /* From an s:Fault. Copies what it keeps. */
 void soap_fault_read(const struct xml_node *fault, struct soap_fault *f);
+/* The text without the blanks around it. False: too long. */
+bool soap_take(char *buf, size_t size, const char *s);
+/* text_shown, cut to `size` between two characters. */
+void soap_shown(char *buf, size_t size, const char *s);
 
 #endif

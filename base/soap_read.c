@@ -14,24 +14,63 @@ const char *soap_text(const struct xml_node *n, const char *ns, const char *name
     return c != NULL ? c->text : "";
 }
 
-/* The value of a parameter of a media type (RFC 9110 5.6.6), "" where there is none. */
+bool soap_take(char *buf, size_t size, const char *s)
+{
+    size_t n;
+
+    s += strspn(s, " \t\r\n");
+    n = strlen(s);
+    while (n > 0 && strchr(" \t\r\n", s[n - 1]) != NULL)
+        n--;
+    if (n >= size)
+        return false;
+    memcpy(buf, s, n);
+    buf[n] = '\0';
+    return true;
+}
+
+void soap_shown(char *buf, size_t size, const char *s)
+{
+    char shown[TEXT_SHOWN];
+    size_t n = strlen(text_shown(shown, s));
+
+    if (n >= size) {
+        n = size - 1;
+        while (n > 0 && ((unsigned char)shown[n] & 0xc0) == 0x80)
+            n--;
+    }
+    memcpy(buf, shown, n);
+    buf[n] = '\0';
+}
+
+/* The value of a parameter of a media type (RFC 9110 5.6.6), "" where there is none. What stands in
+ * the quotes of another is not looked at. */
 static void parameter(const char *type, const char *name, char *buf, size_t size)
 {
+    const char *s = type + strcspn(type, ";"), *value;
     size_t n = strlen(name), len;
+    bool ours;
 
     buf[0] = '\0';
-    for (const char *s = strchr(type, ';'); s != NULL; s = strchr(s, ';')) {
+    while (*s == ';') {
         s++;
         s += strspn(s, " \t");
-        if (strncasecmp(s, name, n) != 0 || s[n] != '=')
-            continue;
-        s += n + 1;
-        if (*s == '"')
-            len = strcspn(++s, "\"");
-        else
+        ours = strncasecmp(s, name, n) == 0 && s[n] == '=';
+        s += strcspn(s, "=;");
+        if (*s == '=' && s[1] == '"') {
+            value = s += 2;
+            while (*s != '\0' && *s != '"')
+                s += *s == '\\' && s[1] != '\0' ? 2 : 1;
+            len = (size_t)(s - value);
+        } else {
+            value = s += *s == '=' ? 1 : 0;
             len = strcspn(s, "; \t");
-        (void)snprintf(buf, size, "%.*s", (int)len, s);
-        return;
+        }
+        if (ours) {
+            (void)snprintf(buf, size, "%.*s", (int)len, value);
+            return;
+        }
+        s += strcspn(s, ";");
     }
 }
 
@@ -79,10 +118,10 @@ static int encoding_of(const char **s, size_t *n, enum charset said, const char 
     *s += seen == UTF8 ? 3 : seen == UNSAID ? 0 : 2;
     *n -= seen == UTF8 ? 3 : seen == UNSAID ? 0 : 2;
     /* Without a BOM: by the first character, which is '<' in all of them. */
-    if (seen == UNSAID && *n >= 2)
-        seen = (*s)[0] != '\0' && (*s)[1] == '\0'   ? UTF16LE
-               : (*s)[0] == '\0' && (*s)[1] != '\0' ? UTF16BE
-                                                    : UTF8;
+    if (seen == UNSAID)
+        seen = *n >= 2 && (*s)[0] != '\0' && (*s)[1] == '\0'   ? UTF16LE
+               : *n >= 2 && (*s)[0] == '\0' && (*s)[1] != '\0' ? UTF16BE
+                                                               : UTF8;
     if (said != UNSAID && said != seen && !(said == UTF16 && (seen == UTF16LE || seen == UTF16BE)))
         return err_set(e, ERR_INVALID, 0, "an answer whose bytes are not in the charset it names");
     *ret = seen == UTF16LE ? "UTF-16LE" : seen == UTF16BE ? "UTF-16BE" : "UTF-8";
@@ -109,10 +148,12 @@ int soap_read(const void *bytes, size_t n, const char *content_type, const char 
     CLEANUP(xml_freep) struct xml_doc *doc = NULL;
     struct xml_limits limits = {.bytes = SOAP_MAX_ANSWER, .nodes = NODES_MAX, .text = TEXT_MAX};
     const struct xml_node *root, *fault;
+    struct soap_answer a = {0};
     const char *s = bytes;
     enum charset said;
 
-    *ret = (struct soap_answer){.action = "", .relates_to = ""};
+    if (n == 0)
+        return err_set(e, ERR_INVALID, 0, "an answer with nothing in it");
     if (n > SOAP_MAX_ANSWER)
         return err_set(e, ERR_TOOBIG, 0, "an answer of more than %d KiB", SOAP_MAX_ANSWER / 1024);
     if (charset_of(content_type, &said, e) < 0 ||
@@ -123,22 +164,21 @@ int soap_read(const void *bytes, size_t n, const char *content_type, const char 
     root = xml_root(doc);
     if (strcmp(root->name, "Envelope") != 0 || strcmp(root->ns, SOAP_S) != 0)
         return err_set(e, ERR_INVALID, 0, "an answer that is no SOAP envelope");
-    ret->header = xml_child(root, SOAP_S, "Header");
-    ret->body = xml_child(root, SOAP_S, "Body");
-    if (ret->body == NULL || xml_again(ret->body) != NULL)
+    a.header = xml_child(root, SOAP_S, "Header");
+    a.body = xml_child(root, SOAP_S, "Body");
+    if (a.body == NULL || xml_again(a.body) != NULL)
         return err_set(e, ERR_INVALID, 0, "a SOAP envelope without one body");
-    ret->action = soap_text(ret->header, SOAP_A, "Action");
-    ret->relates_to = soap_text(ret->header, SOAP_A, "RelatesTo");
-    fault = xml_child(ret->body, SOAP_S, "Fault");
+    a.action = soap_text(a.header, SOAP_A, "Action");
+    a.relates_to = soap_text(a.header, SOAP_A, "RelatesTo");
+    fault = xml_child(a.body, SOAP_S, "Fault");
     /* A fault may leave it out, and claims nothing. */
-    if (message_id != NULL && !same_id(ret->relates_to, message_id) &&
-        (fault == NULL || ret->relates_to[0] != '\0')) {
-        *ret = (struct soap_answer){0};
+    if (message_id != NULL && !same_id(a.relates_to, message_id) &&
+        (fault == NULL || a.relates_to[0] != '\0'))
         return err_set(e, ERR_INVALID, 0, "the answer to another message");
-    }
     if (fault != NULL)
-        soap_fault_read(fault, &ret->fault);
-    ret->doc = TAKE(doc);
+        soap_fault_read(fault, &a.fault);
+    a.doc = TAKE(doc);
+    *ret = a;
     return 0;
 }
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/soap_inside.h"
+
 #define ACTION_SUBSCRIBE SOAP_E "/Subscribe"
 #define ACTION_UNSUBSCRIBE SOAP_E "/Unsubscribe"
 #define ACTION_PULL SOAP_N "/Pull"
@@ -101,19 +103,6 @@ static void subscribe_body(struct xml_out *x, const void *arg)
     xml_out_close(x);
 }
 
-static bool take(char *buf, const char *s)
-{
-    size_t n;
-
-    s += strspn(s, " \t\r\n");
-    n = strcspn(s, " \t\r\n");
-    if (n >= WINRM_CONTEXT)
-        return false;
-    memcpy(buf, s, n);
-    buf[n] = '\0';
-    return true;
-}
-
 /* The first element of that name below n, at any depth. */
 static const struct xml_node *below(const struct xml_node *n, const char *ns, const char *name,
                                     unsigned depth)
@@ -140,8 +129,8 @@ static int read_subscribed(const struct soap_answer *a, struct winrm_subscriptio
     if (r == NULL)
         return err_set(e, ERR_INVALID, 0, "an answer that is no SubscribeResponse");
     id = below(xml_child(r, SOAP_E, "SubscriptionManager"), SOAP_E, "Identifier", 0);
-    if (!take(ret->identifier, id != NULL ? id->text : "") ||
-        !take(ret->context, soap_text(r, SOAP_N, "EnumerationContext")))
+    if (!soap_take(ret->identifier, WINRM_CONTEXT, id != NULL ? id->text : "") ||
+        !soap_take(ret->context, WINRM_CONTEXT, soap_text(r, SOAP_N, "EnumerationContext")))
         return err_set(e, ERR_INVALID, 0, "a subscription whose context is too long");
     if (ret->context[0] == '\0')
         return err_set(e, ERR_INVALID, 0, "a subscription without a context to pull from");
@@ -232,10 +221,12 @@ static void on_pulled(void *arg, const struct soap_answer *a, const struct soap_
 
     if (e == NULL) {
         r = xml_child(a->body, SOAP_N, "PullResponse");
-        if (r == NULL)
-            r = xml_child(a->body, SOAP_N, "EnumerateResponse"); /* optimised, from some servers */
-        if (r == NULL || !take(context, soap_text(r, SOAP_N, "EnumerationContext"))) {
+        if (r == NULL) {
             (void)err_set(&why, ERR_INVALID, 0, "an answer that is no PullResponse");
+            e = &why;
+        } else if (!soap_take(context, sizeof(context),
+                              soap_text(r, SOAP_N, "EnumerationContext"))) {
+            (void)err_set(&why, ERR_INVALID, 0, "a PullResponse whose context is too long");
             e = &why;
         } else {
             p.context = context;
@@ -327,13 +318,6 @@ static void identify_body(struct xml_out *x, const void *arg)
     xml_out_leaf(x, "wid:Identify", NULL);
 }
 
-static void shown(char *buf, size_t size, const char *s)
-{
-    char safe[TEXT_SHOWN];
-
-    (void)snprintf(buf, size, "%s", text_shown(safe, s));
-}
-
 static void on_identified(void *arg, const struct soap_answer *a, const struct soap_fault *f,
                           const struct err *e)
 {
@@ -348,9 +332,9 @@ static void on_identified(void *arg, const struct soap_answer *a, const struct s
             (void)err_set(&why, ERR_INVALID, 0, "an answer that is no IdentifyResponse");
             e = &why;
         } else {
-            shown(i.vendor, sizeof(i.vendor), soap_text(r, SOAP_WID, "ProductVendor"));
-            shown(i.version, sizeof(i.version), soap_text(r, SOAP_WID, "ProductVersion"));
-            shown(i.protocol, sizeof(i.protocol), soap_text(r, SOAP_WID, "ProtocolVersion"));
+            soap_shown(i.vendor, sizeof(i.vendor), soap_text(r, SOAP_WID, "ProductVendor"));
+            soap_shown(i.version, sizeof(i.version), soap_text(r, SOAP_WID, "ProductVersion"));
+            soap_shown(i.protocol, sizeof(i.protocol), soap_text(r, SOAP_WID, "ProtocolVersion"));
         }
     }
     mine.cb.identify(mine.arg, e == NULL ? &i : NULL, f, e);

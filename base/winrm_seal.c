@@ -3,7 +3,6 @@
  */
 #include "base/winrm_seal.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -57,7 +56,7 @@ struct cursor {
 /* The next line without its end and the blanks around it, into buf. False: none, or too long. */
 static bool next_line(struct cursor *c, char buf[LINE_MAX_BYTES])
 {
-    const char *end = memchr(c->s, '\n', c->left);
+    const char *end = c->left > 0 ? memchr(c->s, '\n', c->left) : NULL;
     const char *s = c->s;
     size_t n;
 
@@ -103,27 +102,28 @@ static bool read_original(const char *s, struct winrm_sealed *ret)
     uint64_t n = 0;
     bool has_length = false;
 
-    for (const char *at = s; *at != '\0';) {
+    for (const char *at = s + strspn(s, " \t"); *at != '\0'; at += strspn(at, "; \t")) {
         size_t len = strcspn(at, ";");
 
-        at += strspn(at, " \t");
-        len = strcspn(at, ";");
         if (strncasecmp(at, "type=", 5) == 0) {
             type = at + 5;
             type_len = len - 5;
         } else if (strncasecmp(at, "charset=", 8) == 0 && type != NULL) {
             type_len = (size_t)(at + len - type);
         } else if (strncasecmp(at, "Length=", 7) == 0) {
-            if (len - 7 >= sizeof(length))
+            size_t digits = len - 7;
+
+            while (digits > 0 && (at[6 + digits] == ' ' || at[6 + digits] == '\t'))
+                digits--;
+            if (has_length || digits >= sizeof(length))
                 return false;
-            (void)snprintf(length, sizeof(length), "%.*s", (int)(len - 7), at + 7);
-            length[strcspn(length, " \t")] = '\0';
+            memcpy(length, at + 7, digits);
+            length[digits] = '\0';
             if (!text_to_u64(length, 0, SOAP_MAX_ANSWER, &n))
                 return false;
             has_length = true;
         }
         at += len;
-        at += *at == ';' ? 1 : 0;
     }
     if (type == NULL || !has_length || type_len >= sizeof(ret->original_type))
         return false;
@@ -177,13 +177,13 @@ int winrm_seal_read(const void *bytes, size_t n, const char *content_type, enum 
                     struct winrm_sealed *ret, struct err *e)
 {
     struct cursor c = {bytes, n};
+    struct winrm_sealed got = {0};
     char line[LINE_MAX_BYTES];
     bool protocol_seen = false, original_seen = false;
     const uint8_t *p;
     const char *v;
     size_t token;
 
-    *ret = (struct winrm_sealed){0};
     if (content_type == NULL)
         return err_set(e, ERR_INVALID, 0,
                        "an answer without a Content-Type, where a sealed one is due");
@@ -197,7 +197,7 @@ int winrm_seal_read(const void *bytes, size_t n, const char *content_type, enum 
         if (i == LINES_MAX || !next_line(&c, line))
             return err_set(e, ERR_INVALID, 0, "a sealed answer whose head cannot be read");
         if ((v = value_of(line, "OriginalContent")) != NULL) {
-            if (original_seen || !read_original(v, ret))
+            if (original_seen || !read_original(v, &got))
                 return err_set(e, ERR_INVALID, 0, "a sealed answer with a bad OriginalContent");
             original_seen = true;
         } else if ((v = value_of(line, "Content-Type")) != NULL) {
@@ -219,9 +219,10 @@ int winrm_seal_read(const void *bytes, size_t n, const char *content_type, enum 
     token = (size_t)p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 | (size_t)p[3] << 24;
     if (token > c.left - 4)
         return err_set(e, ERR_INVALID, 0, "a sealed answer with a token longer than itself");
-    ret->token = p + 4;
-    ret->token_len = token;
-    ret->sealed = p + 4 + token;
-    ret->sealed_len = c.left - 4 - token;
+    got.token = p + 4;
+    got.token_len = token;
+    got.sealed = p + 4 + token;
+    got.sealed_len = c.left - 4 - token;
+    *ret = got;
     return 0;
 }

@@ -7,8 +7,9 @@
  *   on_signalled      a command is told to end, also after a normal end
  *   on_deleted        the shell is gone: the answer
  *
- * Invariant: a shell that was made is deleted, whatever happened in it; what it said is told after
- * that. Only one that is abandoned is left to its idle time.
+ * Invariants: a shell that was made is deleted, whatever happened in it; what it said is told after
+ * that. Only one that is abandoned, or whose id never came, is left to its idle time. From Command
+ * on nothing but a clear no, or an end that was seen, says more than ERR_UNPROVEN.
  */
 #include "base/winrm_shell.h"
 
@@ -17,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
+#include "base/soap_inside.h"
 
 #define RESOURCE SOAP_RSP "/cmd"
 #define ACTION_CREATE SOAP_X "/Create"
@@ -29,7 +30,7 @@
 #define STATE_DONE SOAP_RSP "/CommandState/Done"
 
 enum {
-    LINE_MAX_CHARS = 8191,
+    ENCODED_MAX = 8191 - 100, /* a command line, less what stands before it */
     RECEIVE_MS = 20 * 1000,
     END_MS = 10 * 1000, /* for what ends a shell */
     ID_MAX = 128,
@@ -37,7 +38,6 @@ enum {
 
 struct winrm_run {
     struct winrm *w;
-    struct loop *loop;
     struct winrm_call *call;
     winrm_ran_cb cb;
     void *arg;
@@ -45,7 +45,8 @@ struct winrm_run {
     char *encoded;            /* of the script; NULL: only a shell is tried */
     char shell[ID_MAX], command[ID_MAX];
     struct text out, err_out;
-    bool truncated, done, has_exit, ending;
+    bool truncated, done, has_exit;
+    bool tidying; /* how it went is known, and is not changed any more */
     int32_t exit_code;
     struct err why; /* ERR_OK: it ran */
 };
@@ -78,7 +79,7 @@ static void run_free(struct winrm_run *r)
 /* Every request after Create names the shell. */
 static int ask(struct winrm_run *r, const char *action,
                void (*body)(struct xml_out *, const void *), const struct soap_pair *options,
-               size_t count, uint64_t ms, winrm_cb cb)
+               size_t count, uint64_t ms, winrm_cb cb, struct err *e)
 {
     struct soap_pair shell = {"ShellId", r->shell};
     struct winrm_ask a = {.resource = RESOURCE,
@@ -91,13 +92,8 @@ static int ask(struct winrm_run *r, const char *action,
                           .arg = r,
                           .operation_ms = ms,
                           .repeat = WINRM_ONCE};
-    struct err e;
 
-    if (winrm_call_start(r->w, &a, cb, r, &r->call, &e) == 0)
-        return 0;
-    if (r->why.code == ERR_OK)
-        r->why = e;
-    return -1;
+    return winrm_call_start(r->w, &a, cb, r, &r->call, e);
 }
 
 /* --- create -------------------------------------------------------------------------------------
@@ -112,17 +108,9 @@ static void create_body(struct xml_out *x, const void *arg)
     xml_out_close(x);
 }
 
-static bool take(char *buf, size_t size, const char *s)
+static bool take_id(char buf[ID_MAX], const char *s)
 {
-    size_t n;
-
-    s += strspn(s, " \t\r\n");
-    n = strcspn(s, " \t\r\n");
-    if (n == 0 || n >= size)
-        return false;
-    memcpy(buf, s, n);
-    buf[n] = '\0';
-    return true;
+    return soap_take(buf, ID_MAX, s) && buf[0] != '\0';
 }
 
 /* rsp:ShellId, or the selector of that name in x:ResourceCreated. */
@@ -131,10 +119,10 @@ static bool read_shell(const struct xml_node *n, char *buf, unsigned depth)
     for (; n != NULL && depth < 16; n = n->next) {
         const char *name = xml_attr(n, "Name");
 
-        if (strcmp(n->name, "ShellId") == 0 && take(buf, ID_MAX, n->text))
+        if (strcmp(n->name, "ShellId") == 0 && take_id(buf, n->text))
             return true;
         if (strcmp(n->name, "Selector") == 0 && name != NULL && text_eq_nocase(name, "ShellId") &&
-            take(buf, ID_MAX, n->text))
+            take_id(buf, n->text))
             return true;
         if (read_shell(n->child, buf, depth + 1))
             return true;
@@ -167,7 +155,7 @@ static void on_created(void *arg, const struct soap_answer *a, const struct soap
     if (e != NULL) {
         r->why = *e;
         /* A shell that runs nothing: whatever may have been made, nothing has run. */
-        if (r->why.code == ERR_UNPROVEN)
+        if (r->why.code == ERR_UNPROVEN || r->why.code == ERR_TIMEOUT)
             r->why.code = ERR_UNSENT;
         finish(r);
         return;
@@ -177,17 +165,30 @@ static void on_created(void *arg, const struct soap_answer *a, const struct soap
         finish(r);
         return;
     }
-    if (r->encoded == NULL || r->ending) {
-        delete (r);
-        return;
-    }
-    if (ask(r, ACTION_COMMAND, command_body, options, ARRAY_LEN(options), RECEIVE_MS,
-            on_commanded) < 0)
+    if (r->encoded == NULL || ask(r, ACTION_COMMAND, command_body, options, ARRAY_LEN(options),
+                                  RECEIVE_MS, on_commanded, &r->why) < 0)
         delete (r);
 }
 
 /* --- command and receive
  * -------------------------------------------------------------------------- */
+
+/* Does the fault say that nothing was begun? One that speaks of time, of the size of an answer or
+ * of a service that is stopping may come after the command was. */
+static bool is_clear_no(const struct soap_fault *f)
+{
+    switch (f->kind) {
+    case SOAP_DENIED:
+    case SOAP_QUOTA:
+    case SOAP_NO_RESOURCE:
+    case SOAP_NO_SHELL:
+    case SOAP_NO_SHELLS:
+    case SOAP_OUR_BUG:
+        return true;
+    default:
+        return false;
+    }
+}
 
 static void on_commanded(void *arg, const struct soap_answer *a, const struct soap_fault *f,
                          const struct err *e)
@@ -198,24 +199,19 @@ static void on_commanded(void *arg, const struct soap_answer *a, const struct so
     r->call = NULL;
     if (e != NULL) {
         r->why = *e;
-        /* Only a clear no says that nothing ran. */
-        if (f == NULL && e->code != ERR_UNSENT && e->code != ERR_AUTH)
+        if (f != NULL ? !is_clear_no(f) : e->code != ERR_UNSENT && e->code != ERR_AUTH)
             r->why.code = ERR_UNPROVEN;
         delete (r);
         return;
     }
     answer = xml_child(a->body, SOAP_RSP, "CommandResponse");
-    if (answer == NULL ||
-        !take(r->command, sizeof(r->command), soap_text(answer, SOAP_RSP, "CommandId"))) {
+    if (answer == NULL || !take_id(r->command, soap_text(answer, SOAP_RSP, "CommandId"))) {
         (void)err_set(&r->why, ERR_UNPROVEN, 0, "%s: a command without an id: it may have run",
                       winrm_host(r->w));
         delete (r);
         return;
     }
-    if (r->ending)
-        end(r);
-    else
-        receive(r);
+    receive(r);
 }
 
 static void receive_body(struct xml_out *x, const void *arg)
@@ -234,12 +230,14 @@ static void receive(struct winrm_run *r)
 {
     static const struct soap_pair options[] = {{"WSMAN_CMDSHELL_OPTION_KEEPALIVE", "TRUE"}};
 
-    if (ask(r, ACTION_RECEIVE, receive_body, options, ARRAY_LEN(options), RECEIVE_MS, on_received) <
-        0)
+    if (ask(r, ACTION_RECEIVE, receive_body, options, ARRAY_LEN(options), RECEIVE_MS, on_received,
+            &r->why) < 0) {
+        r->why.code = ERR_UNPROVEN; /* it was begun */
         end(r);
+    }
 }
 
-/* base64 without regard to white space. False: it is none. */
+/* base64 without regard to white space. False: it is none, or there is no memory. */
 static bool add_base64(struct winrm_run *r, struct text *to, const char *s)
 {
     EVP_ENCODE_CTX *ctx = EVP_ENCODE_CTX_new();
@@ -248,7 +246,8 @@ static bool add_base64(struct winrm_run *r, struct text *to, const char *s)
     int len = 0, tail = 0;
     bool ok = false;
 
-    if (ctx != NULL && buf != NULL) {
+    /* A '-' would be the end of a PEM to it, and what follows be lost without a word. */
+    if (ctx != NULL && buf != NULL && strchr(s, '-') == NULL) {
         EVP_DecodeInit(ctx);
         ok = EVP_DecodeUpdate(ctx, buf, &len, (const unsigned char *)s, (int)n) >= 0 &&
              EVP_DecodeFinal(ctx, buf + len, &tail) >= 0;
@@ -265,12 +264,39 @@ static bool add_base64(struct winrm_run *r, struct text *to, const char *s)
     return ok && !to->failed;
 }
 
+static int take_stream(struct winrm_run *r, const struct xml_node *n)
+{
+    const char *name = xml_attr(n, "Name");
+    struct text *to = name == NULL                  ? NULL
+                      : strcmp(name, "stdout") == 0 ? &r->out
+                      : strcmp(name, "stderr") == 0 ? &r->err_out
+                                                    : NULL;
+
+    if (to == NULL || add_base64(r, to, n->text))
+        return 0;
+    return err_set(&r->why, ERR_UNPROVEN, 0, "%s: output that cannot be decoded", winrm_host(r->w));
+}
+
+static void take_state(struct winrm_run *r, const struct xml_node *n)
+{
+    const char *state = xml_attr(n, "State");
+    char digits[24];
+    int64_t code;
+
+    if (state == NULL || strcmp(state, STATE_DONE) != 0)
+        return;
+    r->done = true;
+    if (soap_take(digits, sizeof(digits), soap_text(n, SOAP_RSP, "ExitCode")) &&
+        text_to_i64(digits, INT32_MIN, UINT32_MAX, &code)) {
+        r->has_exit = true;
+        r->exit_code = (int32_t)(uint32_t)code;
+    }
+}
+
 /* Streams and state of a ReceiveResponse. */
 static int take_output(struct winrm_run *r, const struct soap_answer *a)
 {
     const struct xml_node *answer = xml_child(a->body, SOAP_RSP, "ReceiveResponse");
-    const char *name, *state;
-    int64_t code;
 
     if (answer == NULL)
         return err_set(&r->why, ERR_UNPROVEN, 0, "%s: an answer that is no ReceiveResponse",
@@ -278,21 +304,10 @@ static int take_output(struct winrm_run *r, const struct soap_answer *a)
     for (const struct xml_node *n = answer->child; n != NULL; n = n->next) {
         if (strcmp(n->ns, SOAP_RSP) != 0)
             continue;
-        if (strcmp(n->name, "Stream") == 0 && n->text[0] != '\0') {
-            name = xml_attr(n, "Name");
-            if (!add_base64(r, name != NULL && strcmp(name, "stderr") == 0 ? &r->err_out : &r->out,
-                            n->text))
-                return err_set(&r->why, ERR_UNPROVEN, 0, "%s: output that is no base64",
-                               winrm_host(r->w));
-        }
-        if (strcmp(n->name, "CommandState") == 0) {
-            state = xml_attr(n, "State");
-            r->done = r->done || (state != NULL && strcmp(state, STATE_DONE) == 0);
-            if (text_to_i64(soap_text(n, SOAP_RSP, "ExitCode"), INT32_MIN, UINT32_MAX, &code)) {
-                r->has_exit = true;
-                r->exit_code = (int32_t)(uint32_t)code;
-            }
-        }
+        if (strcmp(n->name, "Stream") == 0 && take_stream(r, n) < 0)
+            return -1;
+        if (strcmp(n->name, "CommandState") == 0)
+            take_state(r, n);
     }
     return 0;
 }
@@ -313,7 +328,7 @@ static void on_received(void *arg, const struct soap_answer *a, const struct soa
         end(r);
         return;
     }
-    if (r->done || r->ending)
+    if (r->done)
         end(r);
     else
         receive(r);
@@ -335,7 +350,10 @@ static void signal_body(struct xml_out *x, const void *arg)
 /* Also needed after a normal end. */
 static void end(struct winrm_run *r)
 {
-    if (ask(r, ACTION_SIGNAL, signal_body, NULL, 0, END_MS, on_signalled) < 0)
+    struct err e; /* the shell goes all the same */
+
+    r->tidying = true;
+    if (ask(r, ACTION_SIGNAL, signal_body, NULL, 0, END_MS, on_signalled, &e) < 0)
         delete (r);
 }
 
@@ -353,7 +371,10 @@ static void on_signalled(void *arg, const struct soap_answer *a, const struct so
 
 static void delete (struct winrm_run *r)
 {
-    if (ask(r, ACTION_DELETE, NULL, NULL, 0, END_MS, on_deleted) < 0)
+    struct err e; /* an idle one ends by itself */
+
+    r->tidying = true;
+    if (ask(r, ACTION_DELETE, NULL, NULL, 0, END_MS, on_deleted, &e) < 0)
         finish(r);
 }
 
@@ -369,15 +390,38 @@ static void on_deleted(void *arg, const struct soap_answer *a, const struct soap
     finish(r);
 }
 
-/* "#< CLIXML" and what follows, where nothing but progress is in it: no error output. */
-static void strip_clixml(struct text *t)
+/* Documents of PowerShell's own XML, each behind a mark or right behind another, and all that is in
+ * them is progress? Anything else may be what somebody has to read. */
+static bool is_progress(const struct text *t)
 {
-    static const char mark[] = "#< CLIXML";
+    static const char mark[] = "#< CLIXML", close[] = "</Objs>";
     const char *s = t->s;
 
-    if (strncmp(s, mark, sizeof(mark) - 1) != 0 || strstr(s, "S=\"Error\"") != NULL)
-        return;
-    text_clear(t);
+    if (strncmp(s, mark, strlen(mark)) != 0 || strlen(s) != t->len)
+        return false;
+    while (*(s += strspn(s, " \t\r\n")) != '\0') {
+        CLEANUP(xml_freep) struct xml_doc *doc = NULL;
+        const char *end, *kind;
+        struct err ignored;
+
+        if (strncmp(s, mark, strlen(mark)) == 0) {
+            s += strlen(mark);
+            continue;
+        }
+        end = strstr(s, close);
+        if (end == NULL)
+            return false;
+        end += strlen(close);
+        if (xml_parse(s, (size_t)(end - s), &doc, &ignored) < 0)
+            return false;
+        for (const struct xml_node *n = xml_root(doc)->child; n != NULL; n = n->next) {
+            kind = xml_attr(n, "S");
+            if (kind == NULL || strcmp(kind, "progress") != 0)
+                return false;
+        }
+        s = end;
+    }
+    return true;
 }
 
 static void finish(struct winrm_run *r)
@@ -386,7 +430,8 @@ static void finish(struct winrm_run *r)
     const struct err *e = r->why.code != ERR_OK ? &r->why : NULL;
 
     loop_timer_stop(&r->limit);
-    strip_clixml(&r->err_out);
+    if (is_progress(&r->err_out))
+        text_clear(&r->err_out);
     ran.out = r->out.s;
     ran.out_len = r->out.len;
     ran.err_out = r->err_out.s;
@@ -401,60 +446,56 @@ static void finish(struct winrm_run *r)
 /* --- starting
  * ------------------------------------------------------------------------------------- */
 
-/* Too long: what is in flight is given up, the command is told to end. */
+/* Too long: what is in flight is given up, the command is told to end. Tidying up has deadlines of
+ * its own, and changes nothing of what is known. */
 static void on_limit(void *arg)
 {
     struct winrm_run *r = arg;
 
     r->limit = NULL;
-    if (r->done) { /* it ended by itself; only the tidying up is slow */
-        finish(r);
+    if (r->tidying)
         return;
-    }
-    r->ending = true;
-    (void)err_set(&r->why, ERR_TIMEOUT, 0, "%s: the command took too long and was told to end",
-                  winrm_host(r->w));
+    winrm_call_abandon(TAKE(r->call));
     if (r->shell[0] == '\0') {
-        r->why.code = ERR_UNSENT;
+        (void)err_set(&r->why, ERR_UNSENT, 0, "%s: no shell in time; nothing has run",
+                      winrm_host(r->w));
         finish(r);
-        return;
-    }
-    winrm_call_abandon(r->call);
-    r->call = NULL;
-    if (r->command[0] != '\0')
-        end(r);
-    else
+    } else if (r->command[0] == '\0') {
+        (void)err_set(&r->why, ERR_UNPROVEN, 0,
+                      "%s: no answer to the command in time: it may have run", winrm_host(r->w));
         delete (r);
+    } else {
+        (void)err_set(&r->why, ERR_TIMEOUT, 0, "%s: the command took too long and was told to end",
+                      winrm_host(r->w));
+        end(r);
+    }
 }
 
-/* UTF-16LE, then base64. NULL: no memory, or not UTF-8. */
-static char *encode(const char *script)
+/* UTF-16LE, then base64. */
+static int encode(const char *script, char **ret_encoded, struct err *e)
 {
     size_t left = strlen(script), n, at = 0;
-    uint8_t *wide = malloc(left * 2 + 2); /* no character has more units than bytes */
-    char *out = malloc((left * 2 + 2) / 3 * 4 + 8);
-    uint32_t c;
+    CLEANUP(cleanup_charp) char *wide = malloc(left * 2 + 2); /* no more units than bytes */
+    CLEANUP(cleanup_charp) char *out = malloc((left * 2 + 2) / 3 * 4 + 8);
+    uint32_t c, units[2];
 
-    while (wide != NULL && out != NULL && left > 0) {
+    if (wide == NULL || out == NULL)
+        return err_set(e, ERR_NOMEM, 0, "WinRM");
+    for (; left > 0; script += n, left -= n) {
         n = text_utf8_next(script, left, &c);
-        if (n == 0 || c > 0xFFFF) { /* our own constants have none of these */
-            free(out);
-            out = NULL;
-            break;
+        if (n == 0)
+            return err_set(e, ERR_INTERNAL, 0, "WinRM: the script is not UTF-8");
+        units[0] = c < 0x10000 ? c : 0xD800 + ((c - 0x10000) >> 10);
+        units[1] = 0xDC00 + (c & 0x3FF);
+        for (int i = 0; i < (c < 0x10000 ? 1 : 2); i++) {
+            wide[at++] = (char)(units[i] & 0xFF);
+            wide[at++] = (char)(units[i] >> 8);
         }
-        wide[at++] = (uint8_t)c;
-        wide[at++] = (uint8_t)(c >> 8);
-        script += n;
-        left -= n;
     }
-    if (wide != NULL && out != NULL)
-        (void)EVP_EncodeBlock((unsigned char *)out, wide, (int)at);
-    else {
-        free(out);
-        out = NULL;
-    }
-    free(wide);
-    return out;
+    if (EVP_EncodeBlock((unsigned char *)out, (const unsigned char *)wide, (int)at) > ENCODED_MAX)
+        return err_set(e, ERR_INTERNAL, 0, "WinRM: the script is too long for a command line");
+    *ret_encoded = TAKE(out);
+    return 0;
 }
 
 static int start(struct winrm *w, const char *script, uint64_t all_ms, winrm_ran_cb cb, void *arg,
@@ -467,29 +508,20 @@ static int start(struct winrm *w, const char *script, uint64_t all_ms, winrm_ran
     if (r == NULL)
         return err_set(e, ERR_NOMEM, 0, "WinRM");
     r->w = w;
-    r->loop = winrm_loop(w);
     r->cb = cb;
     r->arg = arg;
     text_init(&r->out, WINRM_OUTPUT_MAX);
     text_init(&r->err_out, WINRM_OUTPUT_MAX);
-    if (script != NULL) {
-        r->encoded = encode(script);
-        if (r->encoded == NULL || strlen(r->encoded) > LINE_MAX_CHARS - 100) {
-            (void)err_set(e, r->encoded == NULL ? ERR_NOMEM : ERR_INTERNAL, 0,
-                          "the script is too long for a command line");
-            goto fail;
-        }
-    }
-    r->limit = loop_timer_start(r->loop, all_ms, on_limit, r);
+    if (script != NULL && encode(script, &r->encoded, e) < 0)
+        goto fail;
+    r->limit = loop_timer_start(winrm_loop(w), all_ms, on_limit, r);
     if (r->limit == NULL) {
         (void)err_set(e, ERR_NOMEM, 0, "WinRM");
         goto fail;
     }
-    if (ask(r, ACTION_CREATE, create_body, options, ARRAY_LEN(options), RECEIVE_MS, on_created) <
-        0) {
-        *e = r->why;
+    if (ask(r, ACTION_CREATE, create_body, options, ARRAY_LEN(options), RECEIVE_MS, on_created, e) <
+        0)
         goto fail;
-    }
     *ret_run = r;
     return 0;
 fail:

@@ -22,8 +22,10 @@ struct winrm_ran { /* borrowed during the callback */
     int32_t exit_code;
 };
 /* `script`: a constant text of this program, nothing from outside in it; sent as -EncodedCommand
- * (UTF-16LE, base64; 8,191 characters at most). e: as winrm_cb; ERR_UNPROVEN: it may have run;
- * ERR_TIMEOUT: it runs longer than all_ms (it was told to end). */
+ * (UTF-16LE, base64; 8,191 characters at most). all_ms: for the script and what it takes to
+ * get there; ending and deleting may come on top, a minute at most. e: as winrm_cb; ERR_UNPROVEN:
+ * it may have run; ERR_TIMEOUT: it runs longer than all_ms (it was told to end); any other: it has
+ * not run. */
 typedef void (*winrm_ran_cb)(void *arg, const struct winrm_ran *r, const struct err *e);
 int winrm_run_start(struct winrm *w, const char *script, uint64_t all_ms, winrm_ran_cb cb,
                     void *arg, struct winrm_run **ret_run, struct err *e);
