@@ -422,9 +422,9 @@ static void check_ledger(struct doctor *d)
 /* --- in order -------------------------------------------------------------------------------- */
 
 static void (*const checks[])(struct doctor *d) = {
-    check_config,     check_krb5,         check_keytab, check_ticket,
-    doctor_check_dns, doctor_check_dcs,   check_lists,  check_rights,
-    check_events,     doctor_check_cloud, check_ledger,
+    check_config,     check_krb5,         check_keytab,          check_ticket,
+    doctor_check_dns, doctor_check_dcs,   check_lists,           check_rights,
+    check_events,     doctor_check_cloud, doctor_check_defender, check_ledger,
 };
 
 static void go(void *arg)

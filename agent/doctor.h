@@ -32,6 +32,7 @@ struct doctor {
     struct watch *watch;
     struct doctor_winrm *winrm;
     struct cloud *cloud; /* while it is looked at */
+    size_t defender_at;
 };
 
 /* One line, told at once. target: a DC, a file; "". mend: what to type; "" where nothing helps.
@@ -50,6 +51,9 @@ struct ad_dc *doctor_ready_dc(struct doctor *d); /* NULL: none */
 /* doctor_winrm.c: events = winrm, each DC's log, or the collector's */
 void doctor_check_winrm(struct doctor *d);
 void doctor_winrm_free(struct doctor_winrm *w); /* when nothing of it is on the stack */
+
+/* doctor_defender.c; after the cloud, which it uses */
+void doctor_check_defender(struct doctor *d);
 
 /* doctor_cloud.c */
 void doctor_check_cloud(struct doctor *d);
