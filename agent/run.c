@@ -323,11 +323,12 @@ void run_cloud_judged(struct casefile *cf)
         return;
     }
     cf->going = true;
-    if (cf->dry_run)
-        run_dry(cf);
-    else
-        others_go(cf);
-    if (cf->mde_waits && !cf->dry_run)
+    if (cf->dry_run) {
+        run_dry(cf); /* may end the case */
+        return;
+    }
+    others_go(cf);
+    if (cf->mde_waits)
         by_live_response(cf);
 }
 
