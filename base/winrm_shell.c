@@ -412,7 +412,8 @@ static bool is_progress(const struct text *t)
         if (end == NULL)
             return false;
         end += strlen(close);
-        if (xml_parse(s, (size_t)(end - s), &doc, &ignored) < 0)
+        if (xml_parse(s, (size_t)(end - s), &doc, &ignored) < 0 ||
+            xml_root(doc)->text[strspn(xml_root(doc)->text, " \t\r\n")] != '\0')
             return false;
         for (const struct xml_node *n = xml_root(doc)->child; n != NULL; n = n->next) {
             kind = xml_attr(n, "S");

@@ -178,7 +178,7 @@ static void no_base64(void **state)
     "<Obj S=\"progress\" RefId=\"0\"><MS><PR N=\"Record\"><AV>Preparing.</AV></PR></MS></Obj>"
 #define ERROR_RECORD "<S S=\"Error\">Start-ADSyncSyncCycle : no_x000D__x000A_</S>"
 
-/* O5: stderr is no failure by itself; progress is none at all, the rest is for a person. */
+/* Stderr is no failure by itself; progress is none at all, the rest is for a person. */
 static void clixml(void **state)
 {
     static const struct {
@@ -198,6 +198,8 @@ static void clixml(void **state)
         {MARK OBJS("<S S='Error'>x</S>"), true}, /* other quotes */
         {MARK OBJS(PROGRESS "<S S=\"warning\">mind this</S>"), true},
         {MARK OBJS("<S>x</S>"), true},
+        {MARK OBJS("\n" PROGRESS "\n"), false},
+        {MARK OBJS(PROGRESS "words"), true},
         {MARK OBJS(PROGRESS) "Access is denied.", true},
         {MARK "Access is denied." OBJS(PROGRESS), true},
         {MARK "<Objs>" PROGRESS, true}, /* cut: who knows */
@@ -211,7 +213,6 @@ static void clixml(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         CLEANUP(text_done) struct text t = TEXT_INIT(8192), in = TEXT_INIT(8192);
-        CLEANUP(cleanup_charp) char *hex = NULL;
         static const char digits[] =
             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
