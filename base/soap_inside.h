@@ -11,5 +11,7 @@ void soap_fault_read(const struct xml_node *fault, struct soap_fault *f);
 bool soap_take(char *buf, size_t size, const char *s);
 /* text_shown, cut to `size` between two characters. */
 void soap_shown(char *buf, size_t size, const char *s);
+/* The value of a parameter of a media type (RFC 9110 5.6.6), "" where there is none. */
+void soap_parameter(const char *type, const char *name, char *buf, size_t size);
 
 #endif

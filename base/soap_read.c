@@ -43,9 +43,8 @@ void soap_shown(char *buf, size_t size, const char *s)
     buf[n] = '\0';
 }
 
-/* The value of a parameter of a media type (RFC 9110 5.6.6), "" where there is none. What stands in
- * the quotes of another is not looked at. */
-static void parameter(const char *type, const char *name, char *buf, size_t size)
+/* What stands in the quotes of another is not looked at. */
+void soap_parameter(const char *type, const char *name, char *buf, size_t size)
 {
     const char *s = type + strcspn(type, ";"), *value;
     size_t n = strlen(name), len;
@@ -89,7 +88,7 @@ static int charset_of(const char *content_type, enum charset *ret, struct err *e
     *ret = UNSAID;
     if (content_type == NULL)
         return 0;
-    parameter(content_type, "charset", name, sizeof(name));
+    soap_parameter(content_type, "charset", name, sizeof(name));
     if (name[0] == '\0')
         return 0;
     for (size_t i = 0; i < ARRAY_LEN(known); i++) {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/soap.h"
+#include "base/soap_inside.h"
 
 #define BOUNDARY "Encrypted Boundary"
 #define OCTETS "application/octet-stream"
@@ -133,17 +133,28 @@ static bool read_original(const char *s, struct winrm_sealed *ret)
     return true;
 }
 
-/* What stands in front of the last "--" that opens a boundary: the sealed bytes may hold anything,
- * a look-alike included. */
-static bool cut_boundary(struct cursor *c)
+/* What stands in front of the closing boundary, "--NAME--": the sealed bytes may hold anything, a
+ * look-alike included. By the name that the type gives, blanks around it passed over; by the last
+ * "--" where it gives none, or another one. */
+static bool cut_boundary(struct cursor *c, const char *name)
 {
-    size_t n = c->left;
+    size_t n = c->left, len = strlen(name), at;
 
-    while (n > 0 && (c->s[n - 1] == '\r' || c->s[n - 1] == '\n' || c->s[n - 1] == ' '))
+    while (n > 0 && strchr("\r\n \t", c->s[n - 1]) != NULL && c->s[n - 1] != '\0')
         n--;
     if (n < 4 || memcmp(c->s + n - 2, "--", 2) != 0)
         return false;
-    for (n -= 2; n >= 2; n--) { /* the closing boundary is "--NAME--" */
+    n -= 2;
+    if (len > 0 && n >= len + 2 && memcmp(c->s + n - len, name, len) == 0) {
+        at = n - len;
+        while (at > 2 && c->s[at - 1] == ' ')
+            at--;
+        if (c->s[at - 2] == '-' && c->s[at - 1] == '-') {
+            c->left = at - 2;
+            return true;
+        }
+    }
+    for (; n >= 2; n--) {
         if (c->s[n - 2] == '-' && c->s[n - 1] == '-') {
             c->left = n - 2;
             return true;
@@ -177,6 +188,7 @@ int winrm_seal_read(const void *bytes, size_t n, const char *content_type, enum 
                     struct winrm_sealed *ret, struct err *e)
 {
     struct cursor c = {bytes, n};
+    char boundary[80];
     struct winrm_sealed got = {0};
     char line[LINE_MAX_BYTES];
     bool protocol_seen = false, original_seen = false;
@@ -211,7 +223,8 @@ int winrm_seal_read(const void *bytes, size_t n, const char *content_type, enum 
     }
     if (!protocol_seen || !original_seen)
         return err_set(e, ERR_INVALID, 0, "a sealed answer without its OriginalContent");
-    if (!cut_boundary(&c))
+    soap_parameter(content_type, "boundary", boundary, sizeof(boundary));
+    if (!cut_boundary(&c, boundary[0] != '\0' ? boundary : BOUNDARY))
         return err_set(e, ERR_INVALID, 0, "a sealed answer without its end");
     if (c.left < 4)
         return err_set(e, ERR_INVALID, 0, "a sealed answer without a token");
