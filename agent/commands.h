@@ -28,6 +28,9 @@ int cmd_doctor(int argc, char **argv);
 int cmd_query(int argc, char **argv);
 int cmd_risky(int argc, char **argv);
 int cmd_winrm(int argc, char **argv);
+int cmd_key(int argc, char **argv);
+int cmd_submit(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
 
 /* Take up an unfinished case where it was (cmd_action.c). */
 int cmd_resume(const char *prefix, bool json, bool as_agent);
@@ -48,6 +51,8 @@ int cmd_fail(const char *command, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The exit code for an error outside of any case. */
 int cmd_exit_for(const struct err *e);
+/* The same where what may be missing is a file that was named, not an account. Always -1. */
+int cmd_file_failed(struct err *e, const char *path);
 void cmd_help(const char *name); /* the help of one command, on stdout */
 
 #endif

@@ -131,6 +131,29 @@ static const struct {
      "  --count N, --for TIME, --max N (in one answer), --poll TIME (default 5s)\n"
      "  --xml              items as they came\n"
      "  --domain NAME, --as-agent, --json\n"},
+    {"key",
+     "new: makes a key pair to sign requests or answers with; the private half goes into a new\n"
+     "file (never over an old one), the public half and the key id are printed. show: prints\n"
+     "them of a file.\n\n"
+     "  --out FILE         where the private key goes (chmod 600)\n"
+     "  --type TYPE        ed25519 (default) or es256\n  --json\n"},
+    {"submit",
+     "Signs a request for each account and puts it on the queue; or into a file.\n\n"
+     "  --key FILE         the private key to sign with (cordon key new)\n"
+     "  --expires TIME     how long it is good (default 10m)\n"
+     "  --reason TEXT, --ticket ID, --requester NAME (default: you, on this host)\n"
+     "  --domain NAME      which domain it is for (default: the first configured)\n"
+     "  --on-prem, --cloud only in AD, only in Entra ID (default: both)\n"
+     "  --clear-never-expires, --must-change, --mfa, --audit, --idp okta: as with the action\n"
+     "  --steps            the answer lists the steps\n"
+     "  --wait[=TIME]      wait for the answers, and show them (default: until it expires)\n"
+     "  --out FILE|-       write it there instead of onto the queue: one a line\n  --json\n"},
+    {"verify", "A signed request, or several, one a line: who signed it, would it be taken now, "
+               "what does it\n"
+               "say? Ends with 12 where one would be refused.\n\n"
+               "  --key FILE         only: is it, request or answer, by this public key? No "
+               "configuration is\n"
+               "                     asked, and nothing else judged\n  --json\n"},
     {"doctor", "Walks through everything that must work; says what is wrong, and what mends it.\n\n"
                "  --domain NAME, --as-agent, --json\n"},
 };
@@ -157,6 +180,10 @@ const struct command commands[] = {
     {"query", cmd_query, "ACCOUNT | --case ID --xml | --sentinel | --hunting",
      "a ready query for where logs are collected"},
     {"winrm", cmd_winrm, "identify | pull [options] HOST", "WinRM by hand, for a first look"},
+    {"key", cmd_key, "new [--type TYPE] --out FILE | show FILE", "key pairs for signed requests"},
+    {"submit", cmd_submit, "ACTION [options] ACCOUNT...",
+     "sign a request, and put it on the queue"},
+    {"verify", cmd_verify, "[--key FILE] [--json] FILE|-", "a signed request: would it be taken?"},
     {"doctor", cmd_doctor, "[options]", "what works, what does not, and what mends it"},
 };
 const size_t command_count = ARRAY_LEN(commands);
@@ -281,6 +308,13 @@ int cmd_exit_for(const struct err *e)
     default:
         return verdict_exit(VERDICT_FAILED);
     }
+}
+
+int cmd_file_failed(struct err *e, const char *path)
+{
+    if (e->code == ERR_NOTFOUND)
+        e->code = ERR_USAGE;
+    return strstr(e->msg, path) != NULL ? -1 : err_wrap(e, "%s", path);
 }
 
 const char *cmd_config_path(void)

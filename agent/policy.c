@@ -23,11 +23,13 @@ enum list_id {
     NEVER_CREDENTIALS,
     ALWAYS_CREDENTIALS,
     PRIVILEGED,
+    ONLY,
     LISTS
 };
 
-static const char *const list_names[] = {"never_disable", "always_disable", "never_credentials",
-                                         "always_credentials", "privileged_groups"};
+static const char *const list_names[] = {"never_disable",     "always_disable",
+                                         "never_credentials", "always_credentials",
+                                         "privileged_groups", "accounts"};
 /* No fixed SID: by name (active-directory.md 5). Not being there is no error. */
 static const char *const well_known[] = {"DnsAdmins", "Exchange Windows Permissions",
                                          "Exchange Trusted Subsystem", "Organization Management",
@@ -50,7 +52,7 @@ struct policy {
 
 struct resolving {
     struct ad_dc *dc;
-    const struct cfg_policy *cfg;
+    char what[160]; /* the list that is being resolved, where it is one of its own; or "" */
     struct policy *policy;
     size_t at;
     policy_cb cb;
@@ -164,31 +166,29 @@ static void on_well_known(void *arg, const struct ad_entry *entries, size_t n, c
     next(r);
 }
 
-int policy_resolve_start(struct ad_dc *dc, const struct cfg_policy *cfg, policy_cb cb, void *arg,
-                         struct err *e)
+/* NULL: there is no such list. */
+static int resolve(struct ad_dc *dc, const struct cfg_list *const lists[LISTS], const char *what,
+                   policy_cb cb, void *arg, struct err *e)
 {
     static const char *const attrs[] = {"objectSid", "sAMAccountName", NULL};
-    const struct cfg_list *lists[LISTS] = {&cfg->never_disable, &cfg->always_disable,
-                                           &cfg->never_credentials, &cfg->always_credentials,
-                                           &cfg->privileged_groups};
     struct text filter = TEXT_INIT(4096);
     struct resolving *r = calloc(1, sizeof(*r));
     size_t total = 0;
     int rc = -1;
 
     for (size_t i = 0; i < LISTS; i++)
-        total += lists[i]->count;
+        total += lists[i] != NULL ? lists[i]->count : 0;
     if (r != NULL)
         r->policy = calloc(1, sizeof(*r->policy));
     if (r == NULL || r->policy == NULL ||
         (r->policy->entries = calloc(total + 1, sizeof(struct entry))) == NULL)
         goto nomem;
     r->dc = dc;
-    r->cfg = cfg;
+    (void)snprintf(r->what, sizeof(r->what), "%s", what);
     r->cb = cb;
     r->arg = arg;
     for (size_t i = 0; i < LISTS; i++) {
-        if (take_list(r->policy, (enum list_id)i, lists[i]) < 0)
+        if (lists[i] != NULL && take_list(r->policy, (enum list_id)i, lists[i]) < 0)
             goto nomem;
     }
     text_add(&filter, "(&(objectClass=group)(|");
@@ -217,12 +217,43 @@ nomem:
     return err_set(e, ERR_NOMEM, 0, "lists");
 }
 
+int policy_resolve_start(struct ad_dc *dc, const struct cfg_policy *cfg, policy_cb cb, void *arg,
+                         struct err *e)
+{
+    const struct cfg_list *const lists[LISTS] = {
+        [NEVER_DISABLE] = &cfg->never_disable,
+        [ALWAYS_DISABLE] = &cfg->always_disable,
+        [NEVER_CREDENTIALS] = &cfg->never_credentials,
+        [ALWAYS_CREDENTIALS] = &cfg->always_credentials,
+        [PRIVILEGED] = &cfg->privileged_groups,
+    };
+
+    return resolve(dc, lists, "", cb, arg, e);
+}
+
+int policy_only_start(struct ad_dc *dc, const struct cfg_list *only, const char *what, policy_cb cb,
+                      void *arg, struct err *e)
+{
+    const struct cfg_list *const lists[LISTS] = {[ONLY] = only};
+
+    return resolve(dc, lists, what, cb, arg, e);
+}
+
+/* What errors call the list: "[policy] never_disable". */
+static const char *label(const struct resolving *r, const struct entry *en, char buf[160])
+{
+    if (r->what[0] != '\0')
+        return r->what;
+    (void)snprintf(buf, 160, "[policy] %s", list_names[en->list]);
+    return buf;
+}
+
 /* Ask for the next entry that needs asking. */
 static void next(struct resolving *r)
 {
     static const char *const attrs[] = {"objectSid", "objectClass", "sAMAccountName", NULL};
     struct text filter = TEXT_INIT(AD_NAME_FILTER_MAX);
-    char base[AD_NAME_BASE];
+    char base[AD_NAME_BASE], named[160];
     const struct entry *en;
     const char *at = NULL, *value;
     struct ad_name name;
@@ -239,7 +270,7 @@ static void next(struct resolving *r)
     value = value_of(en);
     if (ad_name_parse(value, strlen(value), NULL, &name, &e) < 0) {
         e.code = ERR_CONFIG;
-        (void)err_wrap(&e, "[policy] %s", list_names[en->list]);
+        (void)err_wrap(&e, "%s", label(r, en, named));
         end(r, &e);
         return;
     }
@@ -275,7 +306,7 @@ static void on_entry(void *arg, const struct ad_entry *entries, size_t n, const 
 {
     struct resolving *r = arg;
     struct entry *en = &r->policy->entries[r->at];
-    char shown[TEXT_SHOWN];
+    char shown[TEXT_SHOWN], named[160];
     struct err mine;
     bool there = false;
 
@@ -286,8 +317,8 @@ static void on_entry(void *arg, const struct ad_entry *entries, size_t n, const 
     }
     if (e != NULL || n != 1) {
         (void)err_set(&mine, ERR_CONFIG, 0,
-                      "[policy] %s: '%s' %s in the directory: mend the entry, or take it out",
-                      list_names[en->list], text_shown(shown, en->text),
+                      "%s: '%s' %s in the directory: mend the entry, or take it out",
+                      label(r, en, named), text_shown(shown, en->text),
                       e != NULL || n == 0 ? "does not exist (or may not be read)"
                                           : "means more than one object");
         end(r, &mine);
@@ -304,8 +335,8 @@ static void on_entry(void *arg, const struct ad_entry *entries, size_t n, const 
                               AD_CLASS_GROUP) != 0;
         if (ad_value_sid(ad_entry_attr(&entries[0], "objectSid"), &there, &en->sid, &mine) < 0 ||
             !there) {
-            (void)err_set(&mine, ERR_CONFIG, 0, "[policy] %s: '%s' has no SID",
-                          list_names[en->list], text_shown(shown, en->text));
+            (void)err_set(&mine, ERR_CONFIG, 0, "%s: '%s' has no SID", label(r, en, named),
+                          text_shown(shown, en->text));
             end(r, &mine);
             return;
         }
@@ -348,6 +379,15 @@ static bool matches(const struct entry *en, const struct ad_account *a)
         return en->dn != NULL && policy_below(a->dn, en->dn);
     case ENTRY_GLOB:
         return a->sam != NULL && text_glob(en->text, a->sam);
+    }
+    return false;
+}
+
+bool policy_only(const struct policy *p, const struct ad_account *a)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->entries[i].list == ONLY && matches(&p->entries[i], a))
+            return true;
     }
     return false;
 }

@@ -28,6 +28,13 @@ bool policy_below(const char *dn, const char *container);
 /* Groups without a fixed SID that mean privilege (DnsAdmins ..., and the configured ones). */
 const struct ad_named_sid *policy_privileged(const struct policy *p, size_t *ret_count);
 
+/* A list that permits, such as a signer's: resolved as above. `what` names it in an error:
+ * "[signer/x] accounts". Its policy answers policy_only, and no other question. */
+int policy_only_start(struct ad_dc *dc, const struct cfg_list *only, const char *what, policy_cb cb,
+                      void *arg, struct err *e);
+/* Is the account on it, by whatever entry? */
+bool policy_only(const struct policy *p, const struct ad_account *a);
+
 enum policy_family { POLICY_DISABLE = 1, POLICY_CREDENTIALS = 2 };
 /* True: the lists let it pass. False: held, with the rule ("never_disable", "always_disable") and
  * the entry in words. */

@@ -12,10 +12,9 @@ static const char *const actions[] = {"disable", "enable", "expire-password",  "
 static const struct {
     const char *verb;
     enum action action;
-} verbs[] = {{"forcePasswordReset", ACT_EXPIRE},
-             {"revokeAllSessions", ACT_REVOKE},
-             {"requireUserToSignInAgain", ACT_REVOKE},
-             {"markUserAsCompromised", ACT_MARK}};
+} verbs[] = {{"disableAccount", ACT_DISABLE},          {"enableAccount", ACT_ENABLE},
+             {"forcePasswordReset", ACT_EXPIRE},       {"revokeAllSessions", ACT_REVOKE},
+             {"requireUserToSignInAgain", ACT_REVOKE}, {"markUserAsCompromised", ACT_MARK}};
 static const char *const proofs[] = {"none", "accepted", "read-back", "logged", "everywhere"};
 static const char *const outcomes[] = {"done",   "already",     "skipped", "refused",
                                        "failed", "unconfirmed", "unknown"};

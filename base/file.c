@@ -408,7 +408,7 @@ static int sync_folder_of(const char *path)
     return fsync(fd);
 }
 
-int file_write_atomic(const char *path, const void *p, size_t n, struct err *e)
+static int write_whole(const char *path, const void *p, size_t n, unsigned flags, struct err *e)
 {
     CLEANUP(cleanup_fdp) int fd = -1;
     char temp[PATH_MAX], shown[TEXT_SHOWN];
@@ -421,12 +421,26 @@ int file_write_atomic(const char *path, const void *p, size_t n, struct err *e)
     if (fd < 0)
         return err_sys(e, ERR_IO, errno, "write '%s'", text_shown(shown, path));
 
-    if (write_all(fd, p, n) == 0 && fsync(fd) == 0 && rename(temp, path) == 0) {
+    if (write_all(fd, p, n) == 0 && fsync(fd) == 0 &&
+        renameat2(AT_FDCWD, temp, AT_FDCWD, path, flags) == 0) {
         if (sync_folder_of(path) == 0)
             return 0;
         return err_sys(e, ERR_IO, errno, "sync the folder of '%s'", text_shown(shown, path));
     }
     saved = errno;
     (void)unlink(temp);
+    if (saved == EEXIST && flags != 0)
+        return err_set(e, ERR_REFUSED, saved, "'%s' is there already: nothing is overwritten",
+                       text_shown(shown, path));
     return err_sys(e, ERR_IO, saved, "write '%s'", text_shown(shown, path));
+}
+
+int file_write_atomic(const char *path, const void *p, size_t n, struct err *e)
+{
+    return write_whole(path, p, n, 0, e);
+}
+
+int file_write_new(const char *path, const void *p, size_t n, struct err *e)
+{
+    return write_whole(path, p, n, RENAME_NOREPLACE, e);
 }

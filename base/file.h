@@ -42,4 +42,7 @@ int file_private_dir(const char *path, struct err *e);
 /* Write whole: temporary file in the same folder, fsync, rename, fsync of the folder. 0600. */
 int file_write_atomic(const char *path, const void *p, size_t n, struct err *e);
 
+/* The same for a file that must not be there yet: ERR_REFUSED where it is. */
+int file_write_new(const char *path, const void *p, size_t n, struct err *e);
+
 #endif

@@ -9,23 +9,20 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/id.h"
 #include "base/json.h"
+#include "base/jws_inside.h"
 
 enum {
     RSA_BITS_MIN = 2048,
     RSA_BITS_MAX = 8192,
     SIGNATURE_MAX = RSA_BITS_MAX / 8,
     ES256_PART = 32, /* bytes of r, and of s */
-};
-
-struct jws_key {
-    EVP_PKEY *pkey;
-    bool rsa, pss_only, p256, ed25519;
 };
 
 /* --- base64url ------------------------------------------------------------------ */
@@ -122,8 +119,7 @@ void jws_key_freep(struct jws_key **k)
     jws_key_free(*k);
 }
 
-/* Takes `pkey` over in any case. */
-static int key_new(EVP_PKEY *pkey, struct jws_key **ret_key, struct err *e)
+int jws_key_take(EVP_PKEY *pkey, struct jws_key **ret_key, struct err *e)
 {
     CLEANUP(jws_key_freep) struct jws_key *k = calloc(1, sizeof(*k));
     char group[32] = "";
@@ -184,7 +180,7 @@ int jws_key_private(struct secret *pem, struct jws_key **ret_key, struct err *e)
     BIO_free(bio);
     ERR_clear_error();
     if (pkey != NULL)
-        return key_new(pkey, ret_key, e);
+        return jws_key_take(pkey, ret_key, e);
     if (has(p, n, "ENCRYPTED"))
         return err_set(e, ERR_CONFIG, 0,
                        "the private key is encrypted: write it without a passphrase "
@@ -214,7 +210,7 @@ int jws_key_public(const char *pem, size_t n, struct jws_key **ret_key, struct e
     ERR_clear_error();
     if (pkey == NULL)
         return err_set(e, ERR_CONFIG, 0, "no public key in it (\"-----BEGIN PUBLIC KEY-----\")");
-    return key_new(pkey, ret_key, e);
+    return jws_key_take(pkey, ret_key, e);
 }
 
 bool jws_key_can(const struct jws_key *k, enum jws_alg alg)
@@ -508,22 +504,34 @@ static int header_read(const struct parts *p, struct cJSON **ret_json, struct er
     return 0;
 }
 
-int jws_kid(const char *jws, size_t n, char kid[JWS_KID], struct err *e)
+int jws_peek(const char *jws, size_t n, struct jws_hint *ret_hint, struct err *e)
 {
     CLEANUP(json_freep) struct cJSON *j = NULL;
     struct parts p;
-    const char *s;
+    const char *alg, *typ, *kid;
 
     if (split(jws, n, &p, e) < 0 || header_read(&p, &j, e) < 0)
         return -1;
-    s = json_str(j, "kid");
-    if (s == NULL && json_get(j, "kid") != NULL)
+    alg = json_str(j, "alg");
+    typ = json_str(j, "typ");
+    kid = json_str(j, "kid");
+    if (kid == NULL && json_get(j, "kid") != NULL)
         return err_set(e, ERR_INVALID, 0, "JWS: 'kid' is no string");
-    if (s == NULL)
-        s = "";
-    if (strlen(s) >= JWS_KID)
+    if (kid != NULL && strlen(kid) >= JWS_KID)
         return err_set(e, ERR_TOOBIG, 0, "JWS: 'kid' over %d bytes", JWS_KID - 1);
-    memcpy(kid, s, strlen(s) + 1);
+    (void)snprintf(ret_hint->alg, sizeof(ret_hint->alg), "%s", alg != NULL ? alg : "");
+    (void)snprintf(ret_hint->typ, sizeof(ret_hint->typ), "%s", typ != NULL ? typ : "");
+    (void)snprintf(ret_hint->kid, sizeof(ret_hint->kid), "%s", kid != NULL ? kid : "");
+    return 0;
+}
+
+int jws_kid(const char *jws, size_t n, char kid[JWS_KID], struct err *e)
+{
+    struct jws_hint hint;
+
+    if (jws_peek(jws, n, &hint, e) < 0)
+        return -1;
+    memcpy(kid, hint.kid, JWS_KID);
     return 0;
 }
 

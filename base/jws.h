@@ -43,6 +43,10 @@ struct jws_key;
 int jws_key_private(struct secret *pem, struct jws_key **ret_key, struct err *e);
 /* "BEGIN PUBLIC KEY", or the key of the first "BEGIN CERTIFICATE" (which is not judged). */
 int jws_key_public(const char *pem, size_t n, struct jws_key **ret_key, struct err *e);
+/* A new pair: JWS_EDDSA or JWS_ES256. */
+int jws_key_new(enum jws_alg alg, struct jws_key **ret_key, struct err *e);
+int jws_key_private_pem(const struct jws_key *k, struct secret **ret_pem, struct err *e);
+int jws_key_public_pem(const struct jws_key *k, struct text *t, struct err *e); /* appends */
 void jws_key_free(struct jws_key *k);
 void jws_key_freep(struct jws_key **k);
 /* Is the key of the kind that this algorithm works with? */
@@ -73,6 +77,12 @@ int jws_sign(const struct jws_key *k, enum jws_alg alg, const struct jws_head *h
 /* Its key id, not verified: a hint for choosing the key. "" where it names none. ERR_INVALID,
  * ERR_TOOBIG. */
 int jws_kid(const char *jws, size_t n, char kid[JWS_KID], struct err *e);
+/* What else its header says of itself, for the words of a refusal; "" where it says nothing, and
+ * cut where it is long. ERR_INVALID, ERR_TOOBIG. */
+struct jws_hint {
+    char alg[16], typ[64], kid[JWS_KID];
+};
+int jws_peek(const char *jws, size_t n, struct jws_hint *ret_hint, struct err *e);
 /* Checks jws[0..n) and appends its payload to `payload` (whose `max` is the limit). typ: must stand
  * in the header just so; NULL: whatever. ERR_INVALID: no JWS, another algorithm, a header that
  * brings its own key ("jwk", "jku", "x5u", "x5c"), "crit" or "b64"; ERR_DENIED: the signature is

@@ -3,7 +3,7 @@
 
 _cordon() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=
-    local common='--help --json --as-agent'
+    local plain='--help --json' common='--help --json --as-agent'
     local action="$common --from --reason --ticket --dry-run --dc --domain --wait --privileged
         --on-prem --cloud --audit --idp --via --evidence --hold"
     COMPREPLY=()
@@ -11,7 +11,7 @@ _cordon() {
     if [[ $COMP_CWORD -eq 1 ]]; then
         words='disable enable expire-password reset-password contain revoke mark-compromised
             dismiss-risk show risky query cases case events audit
-            config winrm doctor help version --help --version'
+            config winrm key submit verify doctor help version --help --version'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
     fi
@@ -25,7 +25,7 @@ _cordon() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
-    --from)
+    --from | --key | --out)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
@@ -46,7 +46,11 @@ _cordon() {
         mapfile -t COMPREPLY < <(compgen -W 'sentinel hunting' -- "$cur")
         return
         ;;
-    --level | --state | --detections | --since | --dc | --domain | --reason | --ticket | --wait | --limit | --older-than | --port | --service | --resource | --dialect | --filter | --option | --count | --for | --max | --poll) return ;;
+    --type)
+        mapfile -t COMPREPLY < <(compgen -W 'ed25519 es256' -- "$cur")
+        return
+        ;;
+    --expires | --requester | --level | --state | --detections | --since | --dc | --domain | --reason | --ticket | --wait | --limit | --older-than | --port | --service | --resource | --dialect | --filter | --option | --count | --for | --max | --poll) return ;;
     esac
     case ${COMP_WORDS[1]} in
     disable) words="$action --deactivate" ;;
@@ -78,10 +82,24 @@ _cordon() {
         words="$common identify pull --https --port --ca-file --auth --certificate --service --anonymous
             --resource --dialect --filter --option --earliest --count --for --max --poll --xml --domain"
         ;;
+    key) words="$plain --type --out new show" ;;
+    submit)
+        words="$plain --key --expires --reason --ticket --requester --domain --on-prem --cloud
+            --clear-never-expires --must-change --mfa --audit --idp --steps --wait --out
+            disable enable expire-password reset-password contain revoke mark-compromised dismiss-risk"
+        ;;
+    verify)
+        words="$plain --key"
+        if [[ $cur != -* ]]; then
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            return
+        fi
+        ;;
     doctor) words="$common --domain" ;;
     help) words='disable enable expire-password reset-password contain revoke mark-compromised
             dismiss-risk show risky query cases case events audit
-        config winrm doctor' ;;
+        config winrm key submit verify doctor' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

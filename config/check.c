@@ -10,13 +10,13 @@
 #include "config/load.h"
 #include "config/sources.h"
 
-struct ini_place cfg_place(const struct cfg *c, const char *name, const char *domain,
-                           const char *key)
+struct ini_place cfg_place(const struct cfg *c, const char *name, const char *of, const char *key)
 {
     const struct ini_entry *en = NULL;
+    size_t n = strlen(name);
 
     if (key != NULL)
-        en = cfg_source_find(c, cfg_key_find(name, key), domain);
+        en = cfg_source_find(c, cfg_key_find(name, key), of);
     if (en != NULL)
         return en->value_at;
     for (size_t f = 0; f < c->sources->file_count; f++) {
@@ -25,27 +25,42 @@ struct ini_place cfg_place(const struct cfg *c, const char *name, const char *do
         for (size_t i = 0; i < ini->section_count; i++) {
             const char *s = ini->sections[i].name;
 
-            if (domain != NULL ? strncasecmp(s, "domain/", 7) == 0 && text_eq_nocase(s + 7, domain)
-                               : text_eq_nocase(s, name))
+            if (of != NULL
+                    ? strncasecmp(s, name, n) == 0 && s[n] == '/' && text_eq_nocase(s + n + 1, of)
+                    : text_eq_nocase(s, name))
                 return ini->sections[i].at;
         }
     }
     return (struct ini_place){c->sources->files[0]->file, 1, 1};
 }
 
+bool cfg_section_given(const struct cfg *c, const char *name)
+{
+    for (size_t f = 0; f < c->sources->file_count; f++) {
+        const struct ini *ini = c->sources->files[f];
+
+        for (size_t i = 0; i < ini->section_count; i++) {
+            if (text_eq_nocase(ini->sections[i].name, name))
+                return true;
+        }
+    }
+    return false;
+}
+
+void cfg_check_given(struct load *l, const char *section, const char *of, const char *key,
+                     bool given, const char *why)
+{
+    struct ini_place at = cfg_place(l->c, section, of, NULL);
+
+    if (!given && cfg_source_find(l->c, cfg_key_find(section, key), of) == NULL)
+        (void)COMPLAIN(l, &at, "'%s' is missing in [%s%s%s]%s", key, section, of != NULL ? "/" : "",
+                       of != NULL ? of : "", why);
+}
+
 static struct ini_place domain_place(const struct cfg *c, const struct cfg_domain *d,
                                      const char *key)
 {
     return cfg_place(c, "domain", d->name, key);
-}
-
-static bool list_has(const struct cfg_list *l, const char *s)
-{
-    for (size_t i = 0; i < l->count; i++) {
-        if (text_eq_nocase(l->items[i], s))
-            return true;
-    }
-    return false;
 }
 
 static int by_name(const void *va, const void *vb, void *names)
@@ -87,7 +102,7 @@ static void check_domains(struct load *l)
     for (size_t k = 0; k < c->domain_count; k++) {
         struct ini_place at = domain_place(c, &c->domains[k], NULL);
 
-        if (!list_has(&c->domain_names, c->domains[k].name))
+        if (!cfg_list_has(&c->domain_names, c->domains[k].name))
             (void)COMPLAIN(l, &at, "[domain/%s] is not used: add it to 'domains' in [cordon]",
                            c->domains[k].name);
     }
@@ -139,7 +154,7 @@ static void check_events(struct load *l, const struct cfg_domain *d)
             continue;
         }
         (void)snprintf(host, sizeof(host), "%.*s", (int)n, s);
-        if (d->dcs.count > 0 ? !list_has(&d->dcs, host) : !host_in(host, d->name))
+        if (d->dcs.count > 0 ? !cfg_list_has(&d->dcs, host) : !host_in(host, d->name))
             (void)COMPLAIN(l, &at, "events_file: '%s' is not %s", host,
                            d->dcs.count > 0 ? "one of dcs" : "in the domain");
     }
@@ -172,10 +187,10 @@ static void check_base(struct load *l, const struct cfg_domain *d)
                        d->name);
 }
 
-void cfg_check_file(struct load *l, const char *section, const char *domain, const char *key,
+void cfg_check_file(struct load *l, const char *section, const char *of, const char *key,
                     const char *path, int how)
 {
-    struct ini_place at = cfg_place(l->c, section, domain, key);
+    struct ini_place at = cfg_place(l->c, section, of, key);
     struct err mine = ERR_NONE;
 
     if (path == NULL || l->no_files || file_check_trusted(path, how, &mine) == 0)
@@ -213,4 +228,6 @@ void cfg_check_all(struct load *l)
     }
     if (!cfg_load_hopeless(l))
         cfg_check_web(l);
+    if (!cfg_load_hopeless(l))
+        cfg_check_queue(l);
 }

@@ -8,19 +8,6 @@
 #include "config/load.h"
 #include "config/sources.h"
 
-static bool section_given(const struct cfg *c, const char *name)
-{
-    for (size_t f = 0; f < c->sources->file_count; f++) {
-        const struct ini *ini = c->sources->files[f];
-
-        for (size_t i = 0; i < ini->section_count; i++) {
-            if (text_eq_nocase(ini->sections[i].name, name))
-                return true;
-        }
-    }
-    return false;
-}
-
 /* A cloud has no default but by `cloud`: what the file does not say is filled in. */
 static void fill_url(struct load *l, char **url, const char *by_cloud)
 {
@@ -47,16 +34,6 @@ static void fill_urls(struct load *l, struct cfg_entra *n)
     fill_url(l, &n->login_url, clouds[n->cloud].login);
     fill_url(l, &n->graph_url, clouds[n->cloud].graph);
     fill_url(l, &n->loganalytics_url, clouds[n->cloud].loganalytics);
-}
-
-/* A setting that its section cannot do without. One that was given and wrong has had its line. */
-static void check_given(struct load *l, const char *section, const char *key, const char *value,
-                        const char *why)
-{
-    struct ini_place at = cfg_place(l->c, section, NULL, NULL);
-
-    if (value == NULL && cfg_source_find(l->c, cfg_key_find(section, key), NULL) == NULL)
-        (void)COMPLAIN(l, &at, "'%s' is missing in [%s]%s", key, section, why);
 }
 
 /* How many of these keys the files give, and the last of them. managed_identity = no is none. */
@@ -91,7 +68,7 @@ static void check_entra(struct load *l)
     size_t which = 0, count;
     struct ini_place at;
 
-    n->on = section_given(l->c, "entra");
+    n->on = cfg_section_given(l->c, "entra");
     if (!n->on)
         return;
     count = count_given(l->c, "entra", ways, ARRAY_LEN(ways), &last, &which);
@@ -103,8 +80,9 @@ static void check_entra(struct load *l)
                        count == 0 ? "and has none" : "and has several");
     n->credential = (enum cfg_credential)which;
     if (count == 0 || n->credential != CFG_CREDENTIAL_MANAGED) {
-        check_given(l, "entra", "tenant", n->tenant, ": which tenant to work in");
-        check_given(l, "entra", "client_id", n->client_id, ": which application cordon is");
+        cfg_check_given(l, "entra", NULL, "tenant", n->tenant != NULL, ": which tenant to work in");
+        cfg_check_given(l, "entra", NULL, "client_id", n->client_id != NULL,
+                        ": which application cordon is");
     } else if (strlen(n->managed_identity) == 36) {
         free(n->client_id);
         n->client_id = strdup(n->managed_identity);
@@ -112,7 +90,8 @@ static void check_entra(struct load *l)
             (void)cfg_load_no_memory(l);
     }
     if (n->sync == CFG_SYNC_CONNECT)
-        check_given(l, "entra", "sync_server", n->sync_server, ": sync = connect needs it");
+        cfg_check_given(l, "entra", NULL, "sync_server", n->sync_server != NULL,
+                        ": sync = connect needs it");
     fill_urls(l, n);
     cfg_check_file(l, "entra", NULL, "certificate", n->certificate, FILE_SECRET);
     cfg_check_file(l, "entra", NULL, "secret_file", n->secret_file, FILE_SECRET);
@@ -127,10 +106,10 @@ static void check_okta(struct load *l)
     size_t which, count;
     struct ini_place at;
 
-    o->on = section_given(l->c, "okta");
+    o->on = cfg_section_given(l->c, "okta");
     if (!o->on)
         return;
-    check_given(l, "okta", "url", o->url, ": which organisation to work in");
+    cfg_check_given(l, "okta", NULL, "url", o->url != NULL, ": which organisation to work in");
     count = count_given(l->c, "okta", ways, ARRAY_LEN(ways), &last, &which);
     at = cfg_place(l->c, "okta", NULL, last);
     if (count != 1)
@@ -139,8 +118,8 @@ static void check_okta(struct load *l)
                        "client_id and key_id) or token_file",
                        count == 0 ? "and has none" : "and has two");
     if (count == 1 && which == 0) {
-        check_given(l, "okta", "client_id", o->client_id, ": key_file needs it");
-        check_given(l, "okta", "key_id", o->key_id, ": key_file needs it");
+        cfg_check_given(l, "okta", NULL, "client_id", o->client_id != NULL, ": key_file needs it");
+        cfg_check_given(l, "okta", NULL, "key_id", o->key_id != NULL, ": key_file needs it");
     }
     cfg_check_file(l, "okta", NULL, "key_file", o->key_file, FILE_SECRET);
     cfg_check_file(l, "okta", NULL, "token_file", o->token_file, FILE_SECRET);

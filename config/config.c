@@ -21,6 +21,7 @@
 #include "config/keys.h"
 #include "config/list.h"
 #include "config/load.h"
+#include "config/named.h"
 #include "config/sources.h"
 #include "config/value.h"
 
@@ -102,12 +103,34 @@ static void web_done(struct cfg *c)
     free(c->http.no_proxy);
 }
 
+static void queue_done(struct cfg *c)
+{
+    for (size_t i = 0; i < c->signer_count; i++) {
+        free(c->signers[i].name);
+        free(c->signers[i].key);
+        free(c->signers[i].next_key);
+        cfg_list_done(&c->signers[i].domains);
+        cfg_list_done(&c->signers[i].accounts);
+    }
+    free(c->signers);
+    free(c->queue.directory);
+    free(c->queue.result_directory);
+    free(c->queue.url);
+    free(c->queue.account);
+    free(c->queue.queue);
+    free(c->queue.result_queue);
+    free(c->queue.key_file);
+    free(c->queue.sas_file);
+    free(c->queue.agent);
+    free(c->queue.signing_key);
+}
+
 static void sources_free(struct cfg_sources *s)
 {
     if (s == NULL)
         return;
     for (size_t i = 0; i < s->count; i++)
-        free(s->list[i].domain);
+        free(s->list[i].of);
     free(s->list);
     for (size_t i = 0; i < s->file_count; i++)
         ini_free(s->files[i]);
@@ -130,6 +153,7 @@ void cfg_free(struct cfg *c)
     cfg_list_done(&c->domain_names);
     free(c->log_level);
     web_done(c);
+    queue_done(c);
     sources_free(c->sources);
     free(c);
 }
@@ -142,30 +166,30 @@ void cfg_freep(struct cfg **c)
 /* --- where settings are from ----------------------------------------------------------- */
 
 static struct cfg_source *source_find(const struct cfg *c, const struct cfg_key *key,
-                                      const char *domain)
+                                      const char *of)
 {
     for (size_t i = 0; i < c->sources->count; i++) {
         struct cfg_source *s = &c->sources->list[i];
 
-        if (s->key == key && (domain == NULL || strcmp(s->domain, domain) == 0))
+        if (s->key == key && (of == NULL || strcmp(s->of, of) == 0))
             return s;
     }
     return NULL;
 }
 
 const struct ini_entry *cfg_source_find(const struct cfg *c, const struct cfg_key *key,
-                                        const char *domain)
+                                        const char *of)
 {
-    const struct cfg_source *s = source_find(c, key, domain);
+    const struct cfg_source *s = source_find(c, key, of);
 
     return s != NULL ? s->entry : NULL;
 }
 
-static void source_set(struct load *l, const struct cfg_key *key, const char *domain,
+static void source_set(struct load *l, const struct cfg_key *key, const char *of,
                        const struct ini_entry *entry)
 {
     struct cfg_sources *all = l->c->sources;
-    struct cfg_source *s = source_find(l->c, key, domain);
+    struct cfg_source *s = source_find(l->c, key, of);
     char *name = NULL;
 
     if (s != NULL) {
@@ -183,16 +207,16 @@ static void source_set(struct load *l, const struct cfg_key *key, const char *do
         all->list = p;
         all->cap = more;
     }
-    if (domain != NULL && (name = strdup(domain)) == NULL) {
+    if (of != NULL && (name = strdup(of)) == NULL) {
         (void)cfg_load_no_memory(l);
         return;
     }
     all->list[all->count++] = (struct cfg_source){key, name, entry};
 }
 
-const void *cfg_key_base(const struct cfg *c, const struct cfg_key *key, const struct cfg_domain *d)
+const void *cfg_key_base(const struct cfg *c, const struct cfg_key *key, const void *one)
 {
-    return strcmp(key->section, "domain") == 0 ? (const void *)d : (const void *)c;
+    return cfg_section_slash(key->section)[0] != '\0' ? one : (const void *)c;
 }
 
 /* --- one file ------------------------------------------------------------------------------ */
@@ -213,85 +237,87 @@ static void set_defaults(struct load *l, const char *section, void *base)
     }
 }
 
-/* The domain of a section [domain/NAME]; made, with its defaults, where it is new. */
-static struct cfg_domain *domain_get(struct load *l, const char *name)
+/* The struct of a section [kind/NAME]; made, with its defaults, where it is new. */
+static void *named_get(struct load *l, const char *kind, const char *name)
 {
-    struct cfg *c = l->c;
-    struct cfg_domain *p;
+    void *one = cfg_named_find(l->c, kind, name);
 
-    for (size_t i = 0; i < c->domain_count; i++) {
-        if (text_eq_nocase(c->domains[i].name, name))
-            return &c->domains[i];
-    }
-    p = reallocarray(c->domains, c->domain_count + 1, sizeof(*p));
-    if (p == NULL) {
+    if (one != NULL)
+        return one;
+    one = cfg_named_add(l->c, kind, name);
+    if (one == NULL)
         (void)cfg_load_no_memory(l);
-        return NULL;
-    }
-    c->domains = p;
-    p += c->domain_count;
-    *p = (struct cfg_domain){.name = strdup(name)};
-    if (p->name == NULL) {
-        (void)cfg_load_no_memory(l);
-        return NULL;
-    }
-    cfg_lower(p->name);
-    c->domain_count++;
-    set_defaults(l, "domain", p);
-    return p;
+    else
+        set_defaults(l, kind, one);
+    return one;
 }
 
-/* What a section is called in the table; *ret_domain is set for [domain/NAME]. NULL: an error,
- * which has been reported. */
-static const char *section_known(struct load *l, const struct ini_section *s,
-                                 const char **ret_domain)
+static void unknown_section(struct load *l, const struct ini_section *s,
+                            const struct cfg_section *near)
 {
-    CLEANUP(cleanup_charp) char *name = NULL;
-    const struct cfg_section *known;
     char shown[TEXT_SHOWN];
-    struct err mine;
 
-    *ret_domain = NULL;
     (void)text_shown(shown, s->name);
-    if (strncasecmp(s->name, "domain/", strlen("domain/")) == 0) {
-        name = strdup(s->name + strlen("domain/"));
-        if (name == NULL) {
+    if (near == NULL)
+        (void)COMPLAIN(l, &s->at, "unknown section [%s]", shown);
+    else
+        (void)COMPLAIN(l, &s->at, "unknown section [%s]: did you mean [%s%s%s]?", shown, near->name,
+                       near->named != NULL ? "/" : "", near->named != NULL ? near->named : "");
+}
+
+/* The kind of a section [kind/NAME], or NULL. */
+static const struct cfg_section *named_kind(const char *name)
+{
+    size_t n = strcspn(name, "/");
+
+    for (size_t i = 0; name[n] == '/' && i < cfg_section_count; i++) {
+        const struct cfg_section *s = &cfg_sections[i];
+
+        if (s->named != NULL && strlen(s->name) == n && strncasecmp(name, s->name, n) == 0)
+            return s;
+    }
+    return NULL;
+}
+
+/* What a section is called in the table; *ret_of is set to NAME for [section/NAME]. NULL: an error,
+ * which has been reported. */
+static const char *section_known(struct load *l, const struct ini_section *s, const char **ret_of)
+{
+    const struct cfg_section *known = named_kind(s->name);
+    struct err mine = ERR_NONE;
+    char shown[TEXT_SHOWN];
+
+    *ret_of = NULL;
+    if (known != NULL) {
+        *ret_of = s->name + strlen(known->name) + 1;
+        if (cfg_named_check(known->name, *ret_of, &mine) == 0)
+            return known->name;
+        if (mine.code == ERR_NOMEM)
             (void)cfg_load_no_memory(l);
-            return NULL;
-        }
-        if (cfg_host_check(name, "domain name", &mine) < 0) {
-            (void)COMPLAIN(l, &s->at, "[%s]: %s", shown, mine.msg);
-            return NULL;
-        }
-        *ret_domain = s->name + strlen("domain/");
-        return "domain";
+        else
+            (void)COMPLAIN(l, &s->at, "[%s]: %s", text_shown(shown, s->name), mine.msg);
+        return NULL;
     }
     known = cfg_section_find(s->name);
-    if (known != NULL && strcmp(known->name, "domain") != 0)
+    if (known != NULL && known->named == NULL)
         return known->name;
-    known = known != NULL ? known : cfg_section_near(s->name);
-    if (known == NULL)
-        (void)COMPLAIN(l, &s->at, "unknown section [%s]", shown);
-    else if (strcmp(known->name, "domain") == 0)
-        (void)COMPLAIN(l, &s->at, "unknown section [%s]: did you mean [domain/corp.example.com]?",
-                       shown);
-    else
-        (void)COMPLAIN(l, &s->at, "unknown section [%s]: did you mean [%s]?", shown, known->name);
+    unknown_section(l, s, known != NULL ? known : cfg_section_near(s->name));
     return NULL;
 }
 
 static void unknown_key(struct load *l, const char *section, const struct ini_entry *en)
 {
     const struct cfg_key *near = cfg_key_near(section, en->key);
-    const char *slash = strcmp(section, "domain") == 0 ? "/NAME" : "";
+    const char *slash = cfg_section_slash(section);
     char shown[TEXT_SHOWN];
 
     (void)text_shown(shown, en->key);
     for (size_t i = 0; i < cfg_section_count; i++) {
-        if (cfg_key_find(cfg_sections[i].name, en->key) != NULL) {
+        const char *other = cfg_sections[i].name;
+
+        if (cfg_key_find(other, en->key) != NULL) {
             (void)COMPLAIN(l, &en->at, "unknown key '%s' in [%s%s]: it belongs in [%s%s]", shown,
-                           section, slash, cfg_sections[i].name,
-                           strcmp(cfg_sections[i].name, "domain") == 0 ? "/NAME" : "");
+                           section, slash, other, cfg_section_slash(other));
             return;
         }
     }
@@ -302,8 +328,8 @@ static void unknown_key(struct load *l, const char *section, const struct ini_en
         (void)COMPLAIN(l, &en->at, "unknown key '%s' in [%s%s]", shown, section, slash);
 }
 
-static void take_entry(struct load *l, const char *section, struct cfg_domain *d,
-                       const struct ini_entry *en)
+/* `one` is the struct of a [section/NAME], else NULL. */
+static void take_entry(struct load *l, const char *section, void *one, const struct ini_entry *en)
 {
     const struct cfg_key *key = cfg_key_find(section, en->key);
     struct ini_place at = en->value_at;
@@ -314,7 +340,7 @@ static void take_entry(struct load *l, const char *section, struct cfg_domain *d
         unknown_key(l, section, en);
         return;
     }
-    source_set(l, key, d != NULL ? d->name : NULL, en);
+    source_set(l, key, one != NULL ? cfg_named_name(one) : NULL, en);
     /* "alice ; bob" would leave bob off a list in silence. */
     if (en->semicolon && (key->type == CFG_ACCOUNTS || key->type == CFG_GROUPS)) {
         (void)COMPLAIN(l, &en->at,
@@ -323,7 +349,7 @@ static void take_entry(struct load *l, const char *section, struct cfg_domain *d
                        key->name);
         return;
     }
-    if (cfg_value_read(key, en->value, d != NULL ? (void *)d : (void *)l->c, &offset, &mine) == 0)
+    if (cfg_value_read(key, en->value, one != NULL ? one : (void *)l->c, &offset, &mine) == 0)
         return;
     if (mine.code == ERR_NOMEM) {
         (void)cfg_load_no_memory(l);
@@ -350,17 +376,17 @@ static void take_file(struct load *l, struct ini *ini)
     all->files[all->file_count++] = ini;
 
     for (size_t i = 0; i < ini->section_count && !cfg_load_hopeless(l); i++) {
-        const char *domain = NULL;
-        const char *section = section_known(l, &ini->sections[i], &domain);
-        struct cfg_domain *d = NULL;
+        const char *of = NULL;
+        const char *section = section_known(l, &ini->sections[i], &of);
+        void *one = NULL;
 
         if (section == NULL)
             continue;
-        if (domain != NULL && (d = domain_get(l, domain)) == NULL)
+        if (of != NULL && (one = named_get(l, section, of)) == NULL)
             continue;
         for (size_t k = 0; k < ini->entry_count && !cfg_load_hopeless(l); k++) {
             if (ini->entries[k].section == i)
-                take_entry(l, section, d, &ini->entries[k]);
+                take_entry(l, section, one, &ini->entries[k]);
         }
     }
 }
@@ -394,6 +420,7 @@ static int load_begin(struct load *l)
     set_defaults(l, "entra", l->c);
     set_defaults(l, "okta", l->c);
     set_defaults(l, "http", l->c);
+    set_defaults(l, "queue", l->c);
     return l->failed ? -1 : 0;
 }
 

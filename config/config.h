@@ -107,6 +107,40 @@ struct cfg_http {
     char *no_proxy; /* the same, with commas, as base/http.h takes it */
 };
 
+/* [signer/NAME]: whoever may sign requests, and for what. Two keys, so that one can be exchanged
+ * for the other without a gap. */
+enum cfg_scope { CFG_SCOPE_BOTH, CFG_SCOPE_ON_PREM, CFG_SCOPE_CLOUD };
+struct cfg_rate { /* at most so many in that time */
+    unsigned count;
+    uint64_t per_ms;
+};
+struct cfg_signer {
+    char *name;                            /* lower case */
+    char *key, *next_key;                  /* public keys, PEM files; the second may be NULL */
+    int64_t not_before_ms, not_after_ms;   /* of key; Unix ms, 0: no limit */
+    int64_t next_before_ms, next_after_ms; /* of next_key */
+    unsigned actions;                      /* 1 << the place of the word in the table */
+    struct cfg_list domains;               /* empty: all of [cordon] domains */
+    struct cfg_list accounts;              /* only these, as in cfg_policy; empty: everybody */
+    enum cfg_scope scope;
+    struct cfg_rate rate;
+};
+
+enum cfg_engine { CFG_ENGINE_SPOOL, CFG_ENGINE_AZURE };
+struct cfg_queue {
+    bool on; /* there is a section [queue] */
+    enum cfg_engine engine;
+    char *directory, *result_directory;   /* spool; the second may be NULL: no answers */
+    char *url;                            /* azure; by `account`, where the file does not say */
+    char *account, *queue, *result_queue; /* the last may be NULL: no answers */
+    char *key_file, *sas_file;            /* azure: one of these two, or entra */
+    bool entra;
+    uint64_t poll_min_ms, poll_max_ms, lease_ms;
+    uint64_t max_age_ms; /* how old a request may be, and how long it may live */
+    char *agent;         /* who this one is among several; NULL: the host's name */
+    char *signing_key;   /* private key, PEM file, for answers; NULL: none */
+};
+
 struct cfg_sources; /* which file and line each setting is from; config/config.c */
 
 struct cfg {
@@ -116,6 +150,9 @@ struct cfg {
     struct cfg_entra entra;
     struct cfg_okta okta;
     struct cfg_http http;
+    struct cfg_signer *signers;
+    size_t signer_count;
+    struct cfg_queue queue;
     char *log_level;
     uint64_t watch_within_ms; /* open the event source within this, or go ahead without */
     uint64_t confirm_ms;      /* how long to wait for an event after the change */

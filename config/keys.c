@@ -1,11 +1,9 @@
 /* config/keys.c -- the table; see keys.h. */
 #include "config/keys.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <stddef.h>
 
 #include "base/cleanup.h"
-#include "base/text.h"
 #include "config/config.h"
 
 #define CORDON(field) "cordon", #field
@@ -14,14 +12,18 @@
 #define ENTRA(field) "entra", #field
 #define OKTA(field) "okta", #field
 #define HTTP(field) "http", #field
+#define SIGNER(field) "signer", #field
+#define QUEUE(field) "queue", #field
 #define IN_CFG(field) .offset = offsetof(struct cfg, field)
 #define IN_DOMAIN(field) .offset = offsetof(struct cfg_domain, field)
 #define IN_POLICY(field) .offset = offsetof(struct cfg, policy.field)
 #define IN_ENTRA(field) .offset = offsetof(struct cfg, entra.field)
 #define IN_OKTA(field) .offset = offsetof(struct cfg, okta.field)
 #define IN_HTTP(field) .offset = offsetof(struct cfg, http.field)
+#define IN_SIGNER(field) .offset = offsetof(struct cfg_signer, field)
+#define IN_QUEUE(field) .offset = offsetof(struct cfg, queue.field)
 
-enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
 
 #define ACCOUNTS_RULE                                                                              \
     "Entries are accounts (name, user@domain, SID or DN), patterns (adm-*), group:NAME-or-DN "     \
@@ -33,7 +35,9 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
 const struct cfg_section cfg_sections[] = {
     {.name = "cordon", .help = "The program as a whole."},
-    {.name = "domain", .help = "One Active Directory domain: a section for each name in domains."},
+    {.name = "domain",
+     .help = "One Active Directory domain: a section for each name in domains.",
+     .named = "corp.example.com"},
     {.name = "policy", .help = "Whom cordon may act on without asking a person."},
     {.name = "entra",
      .help = "Microsoft Entra ID. That the section is there switches the cloud's steps on. One way "
@@ -45,8 +49,17 @@ const struct cfg_section cfg_sections[] = {
              "token_file must be given.",
      .switches = true},
     {.name = "http", .help = "How web services are reached."},
+    {.name = "signer",
+     .help = "Whoever may sign requests that come over the queue, one section each. A request is "
+             "acted on only if it is signed by one of these keys and is within what its signer may "
+             "do. cordon key new makes a key.",
+     .named = "soar",
+     .switches = true},
+    {.name = "queue",
+     .help = "The central queue that signed requests come from. That the section is there switches "
+             "it on.",
+     .switches = true},
     {.name = "defender", .help = "Microsoft Defender for Endpoint.", .later = true},
-    {.name = "queue", .help = "The central queue.", .later = true},
 };
 const size_t cfg_section_count = ARRAY_LEN(cfg_sections);
 
@@ -357,6 +370,139 @@ const struct cfg_key cfg_keys[] = {
      .help = "Hosts that are reached without the proxy. .corp.example.com is all below it.",
      .harm = "A host that only the proxy can reach is not reached."},
 
+    /* --- [signer/NAME] ----------------------------------------------------------------- */
+    {SIGNER(key), CFG_PATH, IN_SIGNER(key), .def_says = "must be given", .unit = "absolute path",
+     .typical = "/etc/cordon/soar.pub",
+     .help = "The signer's public key (PEM): Ed25519, or EC on P-256. The key alone says by which "
+             "algorithm its messages are checked.",
+     .harm = "Whoever holds the private half can have accounts changed, within what stands below. "
+             "Whoever can write to this file can be the signer."},
+    {SIGNER(not_before), CFG_TIME, IN_SIGNER(not_before_ms), .def_says = "no limit", .unit = "time",
+     .typical = "2026-11-01",
+     .help = "From when on key is taken. Times here are a date, which is its midnight in UTC, or "
+             "like 2026-11-01T08:00:00Z.",
+     .harm = "Late: good requests are refused."},
+    {SIGNER(not_after), CFG_TIME, IN_SIGNER(not_after_ms), .def_says = "no limit", .unit = "time",
+     .typical = "2027-11-01",
+     .help = "Until when key is taken. For a rotation let next_key begin before this.",
+     .harm = "No limit: a key that was stolen and forgotten is good for ever. Past: all requests "
+             "of this signer are refused."},
+    {SIGNER(next_key), CFG_PATH, IN_SIGNER(next_key), .def_says = "none", .unit = "absolute path",
+     .typical = "/etc/cordon/soar-next.pub",
+     .help = "A second public key of the same signer, to go over from one to the other without a "
+             "gap: both are taken, each in its time.",
+     .harm = "As key."},
+    {SIGNER(next_not_before), CFG_TIME, IN_SIGNER(next_before_ms), .def_says = "no limit",
+     .unit = "time", .typical = "2027-10-01", .help = "From when on next_key is taken.",
+     .harm = "As not_before. After not_after of key: in between, nothing is taken."},
+    {SIGNER(next_not_after), CFG_TIME, IN_SIGNER(next_after_ms), .def_says = "no limit",
+     .unit = "time", .typical = "2028-11-01", .help = "Until when next_key is taken.",
+     .harm = "As not_after."},
+    {SIGNER(actions), CFG_FLAGS, IN_SIGNER(actions),
+     .words = "disable enable expire-password reset-password contain revoke mark-compromised "
+              "dismiss-risk",
+     .def_says = "must be given", .unit = "actions", .typical = "disable, revoke, contain",
+     .help = "What this signer may ask for.",
+     .harm =
+         "enable and dismiss-risk give an account back: a stolen key could undo a containment."},
+    {SIGNER(domains), CFG_DOMAINS, IN_SIGNER(domains), .def_says = "all in [cordon] domains",
+     .unit = "DNS names", .typical = "corp.example.com",
+     .help = "The domains that this signer's requests may be for.",
+     .harm = "Wide: a stolen key reaches accounts that it was never meant for."},
+    {SIGNER(accounts), CFG_ACCOUNTS, IN_SIGNER(accounts), .def_says = "everybody",
+     .unit = "accounts", .typical = "ou:OU=People,DC=corp,DC=example,DC=com",
+     .help = "Only these accounts may be named by this signer; a request for another one is "
+             "refused. The entries are written as in never_disable. Guards and the lists of "
+             "[policy] hold as well.",
+     .harm = "Narrow: a stolen account stays in play. Wide: as domains."},
+    {SIGNER(scope), CFG_WORD, IN_SIGNER(scope), .words = "both on-prem cloud", .def = "both",
+     .typical = "both",
+     .help = "Where this signer may act: in Active Directory (on-prem), in Entra ID (cloud), or in "
+             "both. A request for more is refused.",
+     .harm = "Narrow: its usual requests, which are for both, are refused."},
+    {SIGNER(rate), CFG_RATE, IN_SIGNER(rate), .min = 1, .max = 1000000, .def = "1000 per 10m",
+     .unit = "requests per time", .typical = "200 per 10m",
+     .help = "How many requests of this signer are taken in a while. The rest waits on the queue.",
+     .harm = "High: a stolen key can do much before anybody looks. Low: in an incident good "
+             "requests wait."},
+
+    /* --- [queue] ------------------------------------------------------------------------ */
+    {QUEUE(engine), CFG_WORD, IN_QUEUE(engine), .words = "spool azure", .def = "spool",
+     .typical = "azure",
+     .help = "What the queue is kept in: spool (a directory on this host) or azure (Azure Queue "
+             "Storage).",
+     .harm = "Wrong: requests lie where nobody looks."},
+    {QUEUE(directory), CFG_PATH, IN_QUEUE(directory), .def_says = "needed with engine = spool",
+     .unit = "absolute path", .typical = "/var/lib/cordon/spool",
+     .help = "The directory of the spool. It belongs to the user that runs cordon, and to nobody "
+             "else (chmod 700).",
+     .harm = "Whoever can write there can make requests vanish; not forge them."},
+    {QUEUE(result_directory), CFG_PATH, IN_QUEUE(result_directory),
+     .def_says = "no answers are sent", .unit = "absolute path",
+     .typical = "/var/lib/cordon/results",
+     .help = "With engine = spool: the directory that answers are put into.",
+     .harm = "Not given: who asked is not told how it went."},
+    {QUEUE(account), CFG_NAME, IN_QUEUE(account), .def_says = "needed with engine = azure",
+     .typical = "cordonqueue", .help = "The storage account.",
+     .harm = "Wrong: requests are not seen."},
+    {QUEUE(url), CFG_URL_LOCAL, IN_QUEUE(url), .def_says = "by account and [entra] cloud",
+     .unit = "URL", .typical = "https://cordonqueue.queue.core.windows.net",
+     .help = "The queue service. Clear http is taken to this host itself only, for an emulator.",
+     .harm = "cordon's credentials are shown to whoever answers there."},
+    {QUEUE(queue), CFG_NAME, IN_QUEUE(queue), .def_says = "needed with engine = azure",
+     .typical = "cordon-requests",
+     .help = "The queue that requests come from. What is refused goes to one of this name with "
+             "-poison behind it, which must be there.",
+     .harm = "Wrong: requests are not seen."},
+    {QUEUE(result_queue), CFG_NAME, IN_QUEUE(result_queue), .def_says = "no answers are sent",
+     .typical = "cordon-results", .help = "With engine = azure: the queue that answers are put on.",
+     .harm = "Not given: who asked is not told how it went."},
+    {QUEUE(entra), CFG_BOOL, IN_QUEUE(entra), .def = "no", .typical = "yes",
+     .help = "Log in to the storage account as [entra] says. The best of the three: nothing to "
+             "keep secret but what is secret already. Needs the role Storage Queue Data "
+             "Contributor on the queues.",
+     .harm = "Without the role: requests are not seen."},
+    {QUEUE(sas_file), CFG_PATH, IN_QUEUE(sas_file), .def_says = "not used", .unit = "absolute path",
+     .typical = "/etc/cordon/queue.sas", .instead = "entra",
+     .help = "A file that holds a shared access signature, sv=...&sig=..., and nothing else (chmod "
+             "600).",
+     .harm = "Whoever can read this file can read and remove requests; not forge them. It runs out "
+             "without a sign."},
+    {QUEUE(key_file), CFG_PATH, IN_QUEUE(key_file), .def_says = "not used", .unit = "absolute path",
+     .typical = "/etc/cordon/queue.key", .instead = "entra",
+     .help = "A file that holds the account's shared key, as the portal shows it, and nothing else "
+             "(chmod 600).",
+     .harm = "Whoever can read this file can do anything in the whole storage account."},
+    {QUEUE(poll_min), CFG_DURATION, IN_QUEUE(poll_min_ms), .min = 100, .max = MINUTE,
+     .def = "500ms", .unit = "time", .typical = "500ms to 2s",
+     .help = "How often the queue is asked while requests come.",
+     .harm = "Short: each question to Azure costs money. Long: an account stays in play that much "
+             "longer."},
+    {QUEUE(poll_max), CFG_DURATION, IN_QUEUE(poll_max_ms), .min = 100, .max = 10 * MINUTE,
+     .def = "5s", .unit = "time", .typical = "2s to 10s",
+     .help = "How often the queue is asked when it has been empty for long.",
+     .harm = "As poll_min: this is how late the first request of an incident may be seen."},
+    {QUEUE(lease), CFG_DURATION, IN_QUEUE(lease_ms), .min = 10 * SECOND, .max = 7 * (uint64_t)DAY,
+     .def = "2m", .unit = "time", .typical = "1m to 10m",
+     .help = "How long a request is kept from other agents while this one has it in hand. It is "
+             "renewed as long as the work goes on.",
+     .harm = "Short: two agents work on one request, which is safe but a waste. Long: when an "
+             "agent dies, its requests wait that long."},
+    {QUEUE(max_age), CFG_DURATION, IN_QUEUE(max_age_ms), .min = MINUTE, .max = 7 * (uint64_t)DAY,
+     .def = "1h", .unit = "time", .typical = "15m to 24h",
+     .help = "How old a request may be, and how far apart its issued and expires may lie.",
+     .harm = "Long: a request that somebody held back is still good when nobody expects it. Short: "
+             "after an outage good requests are refused."},
+    {QUEUE(agent), CFG_NAME, IN_QUEUE(agent), .def_says = "the name of this host",
+     .typical = "cordon-1", .help = "Who this agent is among several at one queue.",
+     .harm = "Two with one name: each takes the other's work for its own."},
+    {QUEUE(signing_key), CFG_PATH, IN_QUEUE(signing_key), .def_says = "answers are not sent",
+     .unit = "absolute path", .typical = "/etc/cordon/agent.pem",
+     .help = "cordon's own private key (PEM, cordon key new makes one) that answers are signed "
+             "with (chmod 600). Whoever asks checks them with its public half.",
+     .harm = "Whoever can read this file can make up answers: that an account is contained which "
+             "is not."},
+
 /* --- for issues to come: known, so that a file written for them stays valid --------- */
 #define LATER(section, name, like, text)                            \
     {                                                               \
@@ -368,87 +514,6 @@ const struct cfg_key cfg_keys[] = {
     LATER("defender", "dcs", "dc1.corp.example.com", "DCs to reach through Live Response."),
     LATER("defender", "fallback", "no", "Whether to use Live Response when no DC answers."),
     LATER("defender", "script", "cordon.ps1", "The script in the library."),
-    LATER("queue", "engine", "spool", "What the queue is kept in."),
 #undef LATER
 };
 const size_t cfg_key_count = ARRAY_LEN(cfg_keys);
-
-const struct cfg_key *cfg_key_find(const char *section, const char *name)
-{
-    for (size_t i = 0; i < cfg_key_count; i++) {
-        if (text_eq_nocase(cfg_keys[i].section, section) && text_eq_nocase(cfg_keys[i].name, name))
-            return &cfg_keys[i];
-    }
-    return NULL;
-}
-
-const struct cfg_section *cfg_section_find(const char *name)
-{
-    for (size_t i = 0; i < cfg_section_count; i++) {
-        if (text_eq_nocase(cfg_sections[i].name, name))
-            return &cfg_sections[i];
-    }
-    return NULL;
-}
-
-/* Near enough to be a slip: one letter in three. */
-static bool is_near(unsigned distance, const char *name)
-{
-    return distance <= 1 + strlen(name) / 3 && distance < strlen(name);
-}
-
-const struct cfg_key *cfg_key_near(const char *section, const char *name)
-{
-    const struct cfg_key *best = NULL;
-    unsigned least = 255;
-
-    for (size_t i = 0; i < cfg_key_count; i++) {
-        unsigned d;
-
-        if (!text_eq_nocase(cfg_keys[i].section, section))
-            continue;
-        d = text_distance(cfg_keys[i].name, name);
-        if (d < least) {
-            least = d;
-            best = &cfg_keys[i];
-        }
-    }
-    return is_near(least, name) ? best : NULL;
-}
-
-const struct cfg_section *cfg_section_near(const char *name)
-{
-    const struct cfg_section *best = NULL;
-    unsigned least = 255;
-
-    for (size_t i = 0; i < cfg_section_count; i++) {
-        unsigned d = text_distance(cfg_sections[i].name, name);
-
-        if (d < least) {
-            least = d;
-            best = &cfg_sections[i];
-        }
-    }
-    return is_near(least, name) ? best : NULL;
-}
-
-int cfg_word_find(const char *words, const char *word)
-{
-    char one[32];
-
-    for (unsigned i = 0; cfg_word_at(words, i, one)[0] != '\0'; i++) {
-        if (text_eq_nocase(one, word))
-            return (int)i;
-    }
-    return -1;
-}
-
-const char *cfg_word_at(const char *words, unsigned i, char buf[32])
-{
-    for (; i > 0 && *words != '\0'; i--) {
-        words += strcspn(words, " ");
-        words += strspn(words, " ");
-    }
-    (void)snprintf(buf, 32, "%.*s", (int)strcspn(words, " "), words);
-    return buf;
-}

@@ -32,6 +32,9 @@ enum cfg_type {
     CFG_HOSTS,     /* struct cfg_list of host names; no IP addresses */
     CFG_FILES,     /* struct cfg_list of /path or host:/path */
     CFG_DIRECT,    /* struct cfg_list of host names, suffixes (.example.com) and IP addresses */
+    CFG_FLAGS,     /* unsigned: some of `words`, a bit for each by its place */
+    CFG_RATE,      /* struct cfg_rate: N per TIME, min..max of N */
+    CFG_TIME,      /* int64_t, Unix ms: a date, or a date and time; 0 where none is given */
     CFG_ACCOUNTS,  /* struct cfg_list, by the rule in list.h */
     CFG_GROUPS,    /* the same, groups only: "group:" may be left out and is taken off */
     CFG_LATER,     /* not stored: for an issue to come */
@@ -41,7 +44,7 @@ struct cfg_key {
     const char *section; /* "domain" stands for [domain/NAME] */
     const char *name;
     enum cfg_type type;
-    size_t offset;        /* into struct cfg, or struct cfg_domain for "domain" */
+    size_t offset;        /* into struct cfg, or into struct cfg_domain and the like */
     uint64_t min, max;    /* of counts; of durations in milliseconds */
     const char *words;    /* parted by spaces */
     const char *def;      /* as one would type it; NULL: none */
@@ -59,8 +62,9 @@ extern const size_t cfg_key_count;
 struct cfg_section {
     const char *name; /* "domain" stands for [domain/NAME] */
     const char *help;
-    bool later;    /* for an issue to come */
-    bool switches; /* its being there switches something on */
+    const char *named; /* there may be several, [name/NAME]; a NAME for the sample */
+    bool later;        /* for an issue to come */
+    bool switches;     /* its being there switches something on */
 };
 extern const struct cfg_section cfg_sections[];
 extern const size_t cfg_section_count;
@@ -68,6 +72,8 @@ extern const size_t cfg_section_count;
 /* NULL where there is none. Case does not matter. `section` as in the table. */
 const struct cfg_key *cfg_key_find(const char *section, const char *name);
 const struct cfg_section *cfg_section_find(const char *name);
+/* "/NAME" for a section of which there may be several, else "". */
+const char *cfg_section_slash(const char *name);
 /* The nearest name to a mistyped one, or NULL where none is near. */
 const struct cfg_key *cfg_key_near(const char *section, const char *name);
 const struct cfg_section *cfg_section_near(const char *name);

@@ -17,6 +17,15 @@ void cfg_list_done(struct cfg_list *l)
     *l = (struct cfg_list){0};
 }
 
+bool cfg_list_has(const struct cfg_list *l, const char *s)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        if (text_eq_nocase(l->items[i], s))
+            return true;
+    }
+    return false;
+}
+
 /* Adds `item` (taken over, also on failure; NULL: there was no memory). */
 static int add(struct cfg_list *l, char *item, struct err *e)
 {

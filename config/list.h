@@ -33,6 +33,7 @@
 int cfg_list_plain(const char *value, struct cfg_list *ret_list, size_t *ret_at, struct err *e);
 int cfg_list_accounts(const char *value, struct cfg_list *ret_list, size_t *ret_at, struct err *e);
 void cfg_list_done(struct cfg_list *l);
+bool cfg_list_has(const struct cfg_list *l, const char *s); /* ASCII case folded */
 
 /* Rules 4 and 5 on text that is not in quotes: no bare quote, no backslash at the end. */
 int cfg_bare_check(const char *s, struct err *e);

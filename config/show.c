@@ -8,8 +8,10 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/stamp.h"
 #include "config/keys.h"
 #include "config/list.h"
+#include "config/named.h"
 #include "config/sources.h"
 #include "config/value.h"
 
@@ -33,12 +35,27 @@ static void add_list(struct text *out, const struct cfg_key *key, const struct c
     }
 }
 
+/* "disable, revoke" */
+static void add_flags(struct text *out, const struct cfg_key *key, unsigned flags)
+{
+    const char *comma = "";
+    char word[32];
+
+    for (unsigned i = 0; cfg_word_at(key->words, i, word)[0] != '\0'; i++) {
+        if ((flags & 1U << i) == 0)
+            continue;
+        text_addf(out, "%s%s", comma, word);
+        comma = ", ";
+    }
+}
+
 /* One value as one would type it; nothing where there is none. */
 static void add_field(struct text *out, const struct cfg_key *key, const void *base,
                       const struct ini_entry *from)
 {
     const void *field = (const char *)base + key->offset;
-    char buf[32];
+    const struct cfg_rate *rate = field;
+    char buf[STAMP_TEXT];
     unsigned word;
 
     if (is_list(key->type)) {
@@ -58,6 +75,16 @@ static void add_field(struct text *out, const struct cfg_key *key, const void *b
     case CFG_WORD:
         memcpy(&word, field, sizeof(word));
         text_add(out, cfg_word_at(key->words, word, buf));
+        break;
+    case CFG_FLAGS:
+        add_flags(out, key, *(const unsigned *)field);
+        break;
+    case CFG_RATE:
+        text_addf(out, "%u per %s", rate->count, cfg_duration_text(rate->per_ms, buf));
+        break;
+    case CFG_TIME:
+        if (*(const int64_t *)field != 0)
+            text_add(out, stamp_iso(buf, *(const int64_t *)field));
         break;
     case CFG_LATER:
         /* A value over several lines is shown on one. */
@@ -116,22 +143,23 @@ static void show_json(struct json_out *o, const struct cfg_key *key, const void 
     text_done(&where);
 }
 
-/* One section of the table; `d` for [domain/NAME]. */
-static void show_section(const struct cfg *c, const struct cfg_section *s,
-                         const struct cfg_domain *d, struct json_out *json, struct text *out)
+/* One section of the table; `one` for [section/NAME]. */
+static void show_section(const struct cfg *c, const struct cfg_section *s, const void *one,
+                         struct json_out *json, struct text *out)
 {
     struct text name = TEXT_INIT(512), value = TEXT_INIT(1024 * 1024);
+    const char *of = one != NULL ? cfg_named_name(one) : NULL;
     bool began = false;
 
-    text_addf(&name, "%s%s%s", s->name, d != NULL ? "/" : "", d != NULL ? d->name : "");
+    text_addf(&name, "%s%s%s", s->name, of != NULL ? "/" : "", of != NULL ? of : "");
     for (size_t i = 0; i < cfg_key_count; i++) {
         const struct cfg_key *key = &cfg_keys[i];
         const struct ini_entry *from;
-        const void *base = cfg_key_base(c, key, d);
+        const void *base = cfg_key_base(c, key, one);
 
         if (strcmp(key->section, s->name) != 0)
             continue;
-        from = cfg_source_find(c, key, d != NULL ? d->name : NULL);
+        from = cfg_source_find(c, key, of);
         if (key->type == CFG_LATER && from == NULL)
             continue;
         text_clear(&value);
@@ -156,7 +184,8 @@ static void show_section(const struct cfg *c, const struct cfg_section *s,
 static bool is_off(const struct cfg *c, const struct cfg_section *s)
 {
     return (strcmp(s->name, "entra") == 0 && !c->entra.on) ||
-           (strcmp(s->name, "okta") == 0 && !c->okta.on);
+           (strcmp(s->name, "okta") == 0 && !c->okta.on) ||
+           (strcmp(s->name, "queue") == 0 && !c->queue.on);
 }
 
 int cfg_show(const struct cfg *c, bool json, struct text *out, struct err *e)
@@ -174,12 +203,10 @@ int cfg_show(const struct cfg *c, bool json, struct text *out, struct err *e)
 
         if (is_off(c, s))
             continue;
-        if (strcmp(s->name, "domain") != 0) {
+        if (s->named == NULL)
             show_section(c, s, NULL, json ? &o : NULL, out);
-            continue;
-        }
-        for (size_t k = 0; k < c->domain_count; k++)
-            show_section(c, s, &c->domains[k], json ? &o : NULL, out);
+        for (size_t k = 0; k < cfg_named_count(c, s->name); k++)
+            show_section(c, s, cfg_named_at(c, s->name, k), json ? &o : NULL, out);
     }
     if (json) {
         json_out_end_array(&o);
@@ -213,6 +240,34 @@ static void notice_idle(const struct cfg *c, const struct cfg_domain *d, const c
 
     if (en != NULL && idle)
         notice(out, en, what);
+}
+
+/* The other engine's settings, and times of a key that is not there. */
+static void notice_queue(const struct cfg *c, struct text *out)
+{
+    static const char *const spool[] = {"directory", "result_directory"};
+    static const char *const azure[] = {"account",  "url",      "queue", "result_queue",
+                                        "key_file", "sas_file", "entra"};
+    static const char *const next[] = {"next_not_before", "next_not_after"};
+
+    if (c->queue.on && c->signer_count == 0)
+        notice_key(c, "queue", "engine", true,
+                   "without a [signer/NAME]: requests can be put on, none taken", out);
+    for (size_t i = 0; i < ARRAY_LEN(spool); i++)
+        notice_key(c, "queue", spool[i], c->queue.engine != CFG_ENGINE_SPOOL,
+                   "is not used: engine is not spool", out);
+    for (size_t i = 0; i < ARRAY_LEN(azure); i++)
+        notice_key(c, "queue", azure[i], c->queue.engine != CFG_ENGINE_AZURE,
+                   "is not used: engine is not azure", out);
+    for (size_t k = 0; k < c->signer_count; k++) {
+        for (size_t i = 0; i < ARRAY_LEN(next) && c->signers[k].next_key == NULL; i++) {
+            const struct ini_entry *en =
+                cfg_source_find(c, cfg_key_find("signer", next[i]), c->signers[k].name);
+
+            if (en != NULL)
+                notice(out, en, "is not used: there is no next_key");
+        }
+    }
 }
 
 int cfg_notices(const struct cfg *c, struct text *out, struct err *e)
@@ -253,6 +308,7 @@ int cfg_notices(const struct cfg *c, struct text *out, struct err *e)
     notice_key(c, "http", "no_proxy", c->http.proxy == NULL, "is not used: there is no proxy", out);
     notice_key(c, "http", "proxy_login_file", c->http.proxy == NULL,
                "is not used: there is no proxy", out);
+    notice_queue(c, out);
     return text_check(out, "notices", e);
 }
 
@@ -284,7 +340,7 @@ static void sample_key(struct text *out, const struct cfg_key *key)
     if (key->instead != NULL)
         text_addf(out, "# Instead of %s, for instance:\n# %s = %s\n", key->instead, key->name,
                   key->typical);
-    else if (strcmp(key->name, "domains") == 0)
+    else if (strcmp(key->section, "cordon") == 0 && strcmp(key->name, "domains") == 0)
         text_add(out, "domains = corp.example.com\n");
     else if (key->def != NULL)
         text_addf(out, "#%s = %s\n", key->name, key->def);
@@ -306,8 +362,8 @@ int cfg_sample(struct text *out, struct err *e)
             continue;
         text_addc(out, '\n');
         add_comment(out, s->help);
-        text_addf(out, "%s[%s%s]\n", s->switches ? "#" : "", s->name,
-                  strcmp(s->name, "domain") == 0 ? "/corp.example.com" : "");
+        text_addf(out, "%s[%s%s%s]\n", s->switches ? "#" : "", s->name, s->named != NULL ? "/" : "",
+                  s->named != NULL ? s->named : "");
         for (size_t k = 0; k < cfg_key_count; k++) {
             if (strcmp(cfg_keys[k].section, s->name) == 0 && cfg_keys[k].type != CFG_LATER)
                 sample_key(out, &cfg_keys[k]);
@@ -354,8 +410,10 @@ static void manual_range(struct text *out, const struct cfg_key *key)
                   cfg_duration_text(key->max, high));
     else if (key->type == CFG_BOOL)
         text_add(out, ".br\nOne of: yes no\n");
+    else if (key->type == CFG_RATE)
+        text_addf(out, ".br\nRange: %" PRIu64 " to %" PRIu64 " per time\n", key->min, key->max);
     else if (key->words != NULL)
-        roff_line(out, "One of", key->words);
+        roff_line(out, key->type == CFG_FLAGS ? "Some of" : "One of", key->words);
 }
 
 static void manual_key(struct text *out, const struct cfg_key *key)
@@ -382,8 +440,7 @@ static void manual_section(struct text *out, const struct cfg_section *s, bool l
         if (strcmp(cfg_keys[i].section, s->name) != 0 || (cfg_keys[i].type == CFG_LATER) != later)
             continue;
         if (!began) {
-            text_addf(out, ".SS \"[%s%s]\"\n", s->name,
-                      strcmp(s->name, "domain") == 0 ? "/NAME" : "");
+            text_addf(out, ".SS \"[%s%s]\"\n", s->name, cfg_section_slash(s->name));
             add_roff(out, s->help);
             text_addc(out, '\n');
         }

@@ -9,7 +9,7 @@
 /* A setting that some file gives. The last file wins; overridden ones are not kept. */
 struct cfg_source {
     const struct cfg_key *key;
-    char *domain;                  /* of [domain/NAME], lower case; else NULL */
+    char *of;                      /* NAME of [section/NAME], lower case; else NULL */
     const struct ini_entry *entry; /* borrowed from `files` */
 };
 
@@ -20,12 +20,11 @@ struct cfg_sources {
     size_t count, cap;
 };
 
-/* NULL where no file gives it. `domain` is NULL but for [domain/NAME]. */
+/* NULL where no file gives it. `of` is NULL but for [section/NAME]. */
 const struct ini_entry *cfg_source_find(const struct cfg *c, const struct cfg_key *key,
-                                        const char *domain);
+                                        const char *of);
 
-/* The struct that key->offset points into. */
-const void *cfg_key_base(const struct cfg *c, const struct cfg_key *key,
-                         const struct cfg_domain *d);
+/* The struct that key->offset points into; `one` is that of a [section/NAME]. */
+const void *cfg_key_base(const struct cfg *c, const struct cfg_key *key, const void *one);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/http.h"
+#include "base/stamp.h"
 #include "base/text.h"
 #include "config/list.h"
 
@@ -295,6 +296,63 @@ static int read_number(const struct cfg_key *key, const char *value, void *field
     return 0;
 }
 
+/* Some of the words, in any order, each once. */
+static int read_flags(const struct cfg_key *key, const char *value, unsigned *field, size_t *ret_at,
+                      struct err *e)
+{
+    CLEANUP(cfg_list_done) struct cfg_list list = {0};
+    char shown[TEXT_SHOWN];
+    unsigned v = 0;
+
+    if (cfg_list_plain(value, &list, ret_at, e) < 0)
+        return -1;
+    for (size_t i = 0; i < list.count; i++) {
+        int word = cfg_word_find(key->words, list.items[i]);
+
+        if (word < 0)
+            return err_set(e, ERR_CONFIG, 0, "'%s' is none of: %s",
+                           text_shown(shown, list.items[i]), key->words);
+        v |= 1U << (unsigned)word;
+    }
+    *field = v;
+    return 0;
+}
+
+/* "20 per 10m" */
+static int read_rate(const struct cfg_key *key, char *value, struct cfg_rate *field, struct err *e)
+{
+    char *per = strstr(value, " per ");
+    char shown[TEXT_SHOWN];
+    uint64_t count, ms;
+
+    (void)text_shown(shown, value);
+    if (per != NULL)
+        *per = '\0';
+    if (per == NULL || !text_to_u64(value, key->min, key->max, &count) ||
+        !text_to_duration(per + 5, &ms) || ms < 1000)
+        return err_set(e, ERR_CONFIG, 0,
+                       "'%s': write it like 20 per 10m, with a number from %" PRIu64 " to %" PRIu64
+                       " and a time of 1s or more",
+                       shown, key->min, key->max);
+    *field = (struct cfg_rate){(unsigned)count, ms};
+    return 0;
+}
+
+static int read_time(const char *value, int64_t *field, struct err *e)
+{
+    char whole[STAMP_TEXT], shown[TEXT_SHOWN];
+    int64_t ms = 0;
+
+    (void)snprintf(whole, sizeof(whole), "%s%s", value,
+                   strlen(value) == strlen("2026-11-21") ? "T00:00:00Z" : "");
+    if (!stamp_parse_iso(whole, &ms) || ms <= 0)
+        return err_set(e, ERR_CONFIG, 0,
+                       "'%s' is no time: write 2026-11-21, or 2026-11-21T09:14:03Z",
+                       text_shown(shown, value));
+    *field = ms;
+    return 0;
+}
+
 static int read_choice(const struct cfg_key *key, const char *value, void *field, struct err *e)
 {
     static const char bools[] = "no yes false true off on";
@@ -314,15 +372,14 @@ static int read_choice(const struct cfg_key *key, const char *value, void *field
     }
     return 0;
 }
-_Static_assert(sizeof(enum cfg_events) == sizeof(unsigned) &&
-                   sizeof(enum cfg_transport) == sizeof(unsigned) &&
-                   sizeof(enum cfg_winrm) == sizeof(unsigned) &&
-                   sizeof(enum cfg_winrm_auth) == sizeof(unsigned) &&
-                   sizeof(enum cfg_write) == sizeof(unsigned) &&
-                   sizeof(enum cfg_cloud) == sizeof(unsigned) &&
-                   sizeof(enum cfg_sync) == sizeof(unsigned) &&
-                   sizeof(enum cfg_login) == sizeof(unsigned),
-               "read_choice stores an unsigned");
+_Static_assert(
+    sizeof(enum cfg_events) == sizeof(unsigned) && sizeof(enum cfg_transport) == sizeof(unsigned) &&
+        sizeof(enum cfg_winrm) == sizeof(unsigned) &&
+        sizeof(enum cfg_winrm_auth) == sizeof(unsigned) &&
+        sizeof(enum cfg_write) == sizeof(unsigned) && sizeof(enum cfg_cloud) == sizeof(unsigned) &&
+        sizeof(enum cfg_sync) == sizeof(unsigned) && sizeof(enum cfg_login) == sizeof(unsigned) &&
+        sizeof(enum cfg_scope) == sizeof(unsigned) && sizeof(enum cfg_engine) == sizeof(unsigned),
+    "read_choice stores an unsigned");
 
 /* For settings that we do not use yet: nothing but what would be dangerous to let stand. */
 static int check_later(const char *value, struct err *e)
@@ -350,6 +407,8 @@ int cfg_value_read(const struct cfg_key *key, const char *value, void *base, siz
     case CFG_ACCOUNTS:
     case CFG_GROUPS:
         return read_list(key, value, field, ret_at, e);
+    case CFG_FLAGS:
+        return read_flags(key, value, field, ret_at, e);
     case CFG_LATER:
         return check_later(value, e);
     default:
@@ -366,6 +425,10 @@ int cfg_value_read(const struct cfg_key *key, const char *value, void *base, siz
     case CFG_COUNT:
     case CFG_DURATION:
         return read_number(key, copy, field, e);
+    case CFG_RATE:
+        return read_rate(key, copy, field, e);
+    case CFG_TIME:
+        return read_time(copy, field, e);
     case CFG_BOOL:
     case CFG_WORD:
         return read_choice(key, copy, field, e);

@@ -6,3 +6,13 @@ cordon_test(agent ledger_chain cordon_ledger PkgConfig::SQLITE)
 cordon_test(agent ledger_crash cordon_ledger PkgConfig::SQLITE)
 cordon_test(agent verdict cordon_agent)
 cordon_test(agent decide cordon_agent)
+cordon_test(agent request cordon_agent)
+cordon_alloc_sweep(test_agent_request)
+cordon_test(agent signed cordon_agent PkgConfig::CRYPTO)
+cordon_alloc_sweep(test_agent_signed)
+# Not a test by itself: tests/schema/schema.t runs it.
+add_executable(schema_results tests/schema/results.c)
+target_link_libraries(schema_results PRIVATE cordon_agent cordon_flags)
+cordon_test(agent policy_only cordon_agent)
+target_link_options(test_agent_policy_only PRIVATE
+    -Wl,--wrap=ad_search_start -Wl,--wrap=ad_dcs_domain)

@@ -285,6 +285,19 @@ static void writing(void **state)
     make_dir("d", 0700);
     assert_int_equal(file_write_atomic(at("d"), "new", 3, &e), -1);
     assert_int_equal(e.code, ERR_IO);
+
+    /* Where nothing may be overwritten: not a file, not a link to nowhere. */
+    assert_int_equal(file_write_new(at("g"), "one", 3, &e), 0);
+    assert_int_equal(stat(at("g"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(file_write_new(at("g"), "two", 3, &e), -1);
+    assert_int_equal(e.code, ERR_REFUSED);
+    assert_int_equal(file_read_trusted(at("g"), FILE_SECRET, 10, &t, &e), 0);
+    assert_string_equal(t.s, "one");
+    text_done(&t);
+    assert_int_equal(symlink("nowhere", at("l")), 0);
+    assert_int_equal(file_write_new(at("l"), "two", 3, &e), -1);
+    assert_int_equal(e.code, ERR_REFUSED);
 }
 
 /* F6 */

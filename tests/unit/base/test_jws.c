@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -603,11 +604,79 @@ static void certificates(void **state)
     text_done(&t);
 }
 
+/* A pair of our own making: sign with one half as it is on disk, verify with the other. */
+static void new_keys(void **state)
+{
+    static const enum jws_alg algs[] = {JWS_EDDSA, JWS_ES256};
+    CLEANUP(jws_key_freep) struct jws_key *none = NULL;
+    char first[64] = "";
+    struct err e;
+
+    (void)state;
+    for (size_t i = 0; i < 2 * ARRAY_LEN(algs); i++) {
+        CLEANUP(jws_key_freep) struct jws_key *k = NULL, *own = NULL, *pub = NULL;
+        CLEANUP(secret_freep) struct secret *pem = NULL;
+        struct text pub_pem = TEXT_INIT(4096), t = TEXT_INIT(4096), back = TEXT_INIT(64);
+        struct text kid = TEXT_INIT(64), pub_kid = TEXT_INIT(64);
+
+        assert_int_equal(jws_key_new(algs[i / 2], &k, &e), 0);
+        assert_int_equal(jws_key_private_pem(k, &pem, &e), 0);
+        assert_non_null(strstr((const char *)secret_bytes(pem), "BEGIN PRIVATE KEY"));
+        assert_int_equal(jws_key_private(pem, &own, &e), 0);
+        assert_int_equal(jws_key_public_pem(k, &pub_pem, &e), 0);
+        assert_null(strstr(pub_pem.s, "PRIVATE"));
+        assert_int_equal(jws_key_public(pub_pem.s, pub_pem.len, &pub, &e), 0);
+        assert_int_equal(jws_key_thumbprint(own, &kid, &e), 0);
+        assert_int_equal(jws_key_thumbprint(pub, &pub_kid, &e), 0);
+        assert_string_equal(kid.s, pub_kid.s);
+        assert_string_not_equal(kid.s, first); /* never the same twice */
+        (void)snprintf(first, sizeof(first), "%s", kid.s);
+        assert_int_equal(jws_sign(own, algs[i / 2], &(struct jws_head){.typ = "x", .kid = kid.s},
+                                  "hi", 2, &t, &e),
+                         0);
+        assert_int_equal(verify(pub, algs[i / 2], "x", t.s, &back), ERR_OK);
+        assert_string_equal(back.s, "hi");
+        text_done(&pub_pem);
+        text_done(&t);
+        text_done(&back);
+        text_done(&kid);
+        text_done(&pub_kid);
+    }
+    assert_int_equal(jws_key_new(JWS_RS256, &none, &e), -1);
+    assert_int_equal(e.code, ERR_UNSUPPORTED);
+}
+
+/* What a header says of itself is not verified, and long words are cut. */
+static void peek(void **state)
+{
+    CLEANUP(jws_key_freep) struct jws_key *own = private_key(key_ed_private);
+    struct text t = TEXT_INIT(4096);
+    struct jws_hint hint;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(
+        jws_sign(own, JWS_EDDSA, &(struct jws_head){.typ = "a", .kid = "b"}, "", 0, &t, &e), 0);
+    t.s[t.len - 1] = '!'; /* the signature is not looked at */
+    assert_int_equal(jws_peek(t.s, t.len, &hint, &e), 0);
+    assert_string_equal(hint.alg, "EdDSA");
+    assert_string_equal(hint.typ, "a");
+    assert_string_equal(hint.kid, "b");
+    text_clear(&t);
+    jws_b64url(&t, "{\"alg\":\"EdDSAEdDSAEdDSAEdDSA\"}", 30);
+    text_add(&t, "..");
+    assert_int_equal(jws_peek(t.s, t.len, &hint, &e), 0);
+    assert_string_equal(hint.alg, "EdDSAEdDSAEdDSA");
+    assert_string_equal(hint.typ, "");
+    text_done(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(base64url),    cmocka_unit_test(rfc_examples),
-        cmocka_unit_test(thumbprints),  cmocka_unit_test(openssl_agrees),
+        cmocka_unit_test(thumbprints),  cmocka_unit_test(new_keys),
+        cmocka_unit_test(peek),         cmocka_unit_test(openssl_agrees),
         cmocka_unit_test(headers),      cmocka_unit_test(changed),
         cmocka_unit_test(salt),         cmocka_unit_test(key_ids),
         cmocka_unit_test(no_keys),      cmocka_unit_test(pss_only),

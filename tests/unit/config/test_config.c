@@ -132,7 +132,7 @@ static void later(void **state)
     CLEANUP(cfg_freep)
     struct cfg *c = load(HEAD DCS "events = winrm            ; winrm | samba | jsonl | none\n"
                                   "[defender]\nurl = https://a\nlogin_url = https://a\nscope = a\n"
-                                  "dcs = a\nfallback = yes\nscript = a\n[queue]\nengine = azure\n"
+                                  "dcs = a\nfallback = yes\nscript = a\n"
                                   "[policy]\nbrake = 20 per 10m\n");
     struct text t = TEXT_INIT(65536);
     size_t lines = 0;
@@ -142,9 +142,146 @@ static void later(void **state)
     assert_int_equal(cfg_notices(c, &t, &e), 0);
     for (size_t i = 0; i < t.len; i++)
         lines += t.s[i] == '\n';
-    assert_int_equal(lines, 8);
+    assert_int_equal(lines, 7);
     assert_non_null(strstr(t.s, "f:7:1: 'url' is known, but not used yet\n"));
     text_done(&t);
+}
+
+#define SIGNER "[signer/soar]\nkey = /k\nactions = disable\n" /* 3 lines */
+
+/* [signer/NAME] and [queue] */
+static void queue(void **state)
+{
+    CLEANUP(cfg_freep) struct cfg *off = load(HEAD SIGNER);
+    CLEANUP(cfg_freep)
+    struct cfg *c = load(
+        HEAD "[Signer/SOAR-1.x]\nkey = /k1\nnext_key = /k2\nnot_before = 2026-11-21\n"
+             "not_after = 2026-11-21T09:14:03+01:00\nnext_not_before = 2026-11-20\n"
+             "next_not_after = 2027-01-01\nactions = Disable, reset-password,\n  dismiss-risk\n"
+             "domains = Corp.Example.com\naccounts = ou:OU=x,DC=y; alice\nscope = on-prem\n"
+             "rate = 20 per 10m\n"
+             "[signer/b]\nkey = /b\nactions = revoke\n"
+             "[queue]\nengine = azure\naccount = abc1\nqueue = a-b\nresult_queue = abc\n"
+             "sas_file = /s\npoll_min = 100ms\npoll_max = 10m\nlease = 7d\nmax_age = 1m\n"
+             "agent = x\nsigning_key = /p\n"
+             "[signer/soar-1.X]\n" /* taken up again */);
+    CLEANUP(cfg_freep) struct cfg *again = NULL;
+    const struct cfg_signer *s = &c->signers[0];
+    struct text t = TEXT_INIT(65536);
+    struct err e;
+
+    (void)state;
+    assert_false(off->queue.on);
+    assert_int_equal(off->signer_count, 1);
+    assert_int_equal(off->signers[0].actions, 1U);
+    assert_true(off->signers[0].not_before_ms == 0 && off->signers[0].not_after_ms == 0);
+    assert_int_equal(off->signers[0].scope, CFG_SCOPE_BOTH);
+    assert_int_equal(off->signers[0].rate.count, 1000);
+    assert_int_equal(off->signers[0].rate.per_ms, 600000);
+
+    assert_int_equal(c->signer_count, 2);
+    assert_string_equal(s->name, "soar-1.x");
+    assert_string_equal(s->key, "/k1");
+    assert_string_equal(s->next_key, "/k2");
+    assert_true(s->not_before_ms == INT64_C(1795219200000));
+    assert_true(s->not_after_ms == INT64_C(1795248843000));
+    assert_true(s->next_before_ms == INT64_C(1795132800000));
+    assert_true(s->next_after_ms == INT64_C(1798761600000));
+    assert_int_equal(s->actions, 1U << 0 | 1U << 3 | 1U << 7);
+    assert_int_equal(s->domains.count, 1);
+    assert_int_equal(s->accounts.count, 2);
+    assert_int_equal(s->scope, CFG_SCOPE_ON_PREM);
+    assert_int_equal(s->rate.count, 20);
+    assert_string_equal(c->signers[1].name, "b");
+
+    assert_true(c->queue.on);
+    assert_int_equal(c->queue.engine, CFG_ENGINE_AZURE);
+    assert_string_equal(c->queue.url, "https://abc1.queue.core.windows.net");
+    assert_string_equal(c->queue.sas_file, "/s");
+    assert_int_equal(c->queue.lease_ms, 7 * 86400000);
+    assert_int_equal(c->queue.max_age_ms, 60000);
+
+    /* As shown, so read. */
+    assert_int_equal(cfg_show(c, false, &t, &e), 0);
+    assert_non_null(strstr(t.s, "[signer/soar-1.x]\nkey = /k1  # f:5\n"));
+    assert_non_null(strstr(t.s, "actions = disable, reset-password, dismiss-risk  # f:"));
+    assert_non_null(strstr(t.s, "rate = 20 per 10m  # f:"));
+    assert_int_equal(cfg_load_bytes("g", t.s, t.len, &again, NULL, &e), 0);
+    assert_int_equal(again->signer_count, 2);
+    assert_int_equal(again->signers[0].actions, s->actions);
+    assert_true(again->signers[0].next_after_ms == s->next_after_ms);
+    assert_int_equal(again->queue.poll_max_ms, 600000);
+    text_clear(&t);
+    assert_int_equal(cfg_show(off, false, &t, &e), 0);
+    assert_null(strstr(t.s, "[queue]"));
+    text_done(&t);
+}
+
+static void queue_wrong(void **state)
+{
+    static const struct {
+        const char *conf, *want;
+    } bad[] = {
+        {"[signer]\n", "f:4:1: unknown section [signer]: did you mean [signer/soar]?"},
+        {"[signer/]\n", "f:4:1: [signer/]: "},
+        {"[signer/a/b]\n", "f:4:1: [signer/a/b]: 'a/b': a name of"},
+        {"[signer/-a]\n", "f:4:1: [signer/-a]: "},
+        {"[singer/a]\n", "unknown section [singer/a]"},
+        {"[signer/a]\nactions = disable\n", "f:4:1: 'key' is missing in [signer/a]: "},
+        {"[signer/a]\nkey = /k\n", "f:4:1: 'actions' is missing in [signer/a]: "},
+        {"[signer/a]\nkey = /k\nactions = delete\n", "f:6:11: actions: 'delete' is none of: "},
+        {"[signer/a]\nkey = /k\nactions = disable, disable\n", "twice"},
+        {SIGNER "rate = 20\n", "f:7:8: rate: '20': write it like 20 per 10m"},
+        {SIGNER "rate = 0 per 1m\n", "rate: "},
+        {SIGNER "rate = 1 per 500ms\n", "rate: "},
+        {SIGNER "rate = 1 per\n", "rate: "},
+        {SIGNER "rate = 1 per never\n", "rate: "},
+        {SIGNER "not_before = tomorrow\n", "f:7:14: not_before: 'tomorrow' is no time"},
+        {SIGNER "not_before = 2026-02-30\n", "no time"},
+        {SIGNER "not_before = 1969-01-01\n", "no time"},
+        {SIGNER "not_before = 2026-01-02\nnot_after = 2026-01-02\n",
+         "f:8:13: not_after: not after when"},
+        {SIGNER "next_key = /n\nnext_not_before = 2026-01-02\nnext_not_after = 2026-01-01\n",
+         "f:9:18: next_not_after: not after when"},
+        {SIGNER "domains = other.example.com\n",
+         "f:7:11: domains: 'other.example.com' is none of 'domains' in [cordon]"},
+        {SIGNER "accounts = alice ; bob\n", "accounts: a ';' behind a space"},
+        {SIGNER "key2 = /k\n", "unknown key 'key2' in [signer/NAME]: did you mean 'key'?"},
+        {"[queue]\n", "f:4:1: 'directory' is missing in [queue]: engine = spool needs it"},
+        {"[queue]\ndirectory = /d\npoll_min = 2s\npoll_max = 1s\n",
+         "f:7:12: poll_max: shorter than poll_min"},
+        {"[queue]\nengine = azure\nkey_file = /k\n", "'account' is missing"},
+        {"[queue]\nengine = azure\naccount = abc\nqueue = abc\n", "and has none"},
+        {"[queue]\nengine = azure\naccount = abc\nqueue = abc\nkey_file = /k\nsas_file = /s\n",
+         "and has several"},
+        {"[queue]\nengine = azure\naccount = abc\nqueue = abc\nentra = yes\n",
+         "f:8:9: entra = yes needs a section [entra]"},
+        {"[queue]\nengine = azure\naccount = a-b\nqueue = abc\nkey_file = /k\n",
+         "f:6:11: account: 3 to 24 of small letters and digits"},
+        {"[queue]\nengine = azure\naccount = abc\nqueue = A-b\nkey_file = /k\n",
+         "f:7:9: queue: 3 to 56 of small letters, single hyphens and digits"},
+        {"[queue]\nengine = azure\naccount = abc\nqueue = a--b\nkey_file = /k\n", "queue: "},
+        {"[queue]\nengine = azure\naccount = abc\nqueue = -ab\nkey_file = /k\n", "queue: "},
+        {"[queue]\nengine = azure\naccount = abc\nqueue = abc\nkey_file = /k\n"
+         "url = http://example.com\n",
+         "url: "},
+        {"[queue]\ndirectory = /d\nmax_age = 1s\n", "max_age: "},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct text conf = TEXT_INIT(65536), errors = TEXT_INIT(65536);
+        struct cfg *c = NULL;
+        struct err e;
+
+        text_addf(&conf, "%s%s", HEAD, bad[i].conf);
+        if (cfg_load_bytes("f", conf.s, conf.len, &c, &errors, &e) == 0)
+            fail_msg("taken: '%s'", bad[i].conf);
+        if (strstr(errors.s, bad[i].want) == NULL)
+            fail_msg("'%s':\n%swanted: %s", bad[i].conf, errors.s, bad[i].want);
+        text_done(&conf);
+        text_done(&errors);
+    }
 }
 
 static void web_defaults(void **state)
@@ -777,10 +914,13 @@ static void shown(void **state)
 /* M2 */
 static void memory(void **state)
 {
-    static const char s[] =
-        HEAD DCS "base = OU=x,DC=corp,DC=example,DC=com\nevents = jsonl\n"
-                 "events_file = /a\n[policy]\nnever_disable = CN=a,DC=b, c\n" OKTA
-                 "token_file = /t\n[entra]\nmanaged_identity = " GUID "\n[http]\nno_proxy = a, b\n";
+    static const char s[] = HEAD DCS
+        "base = OU=x,DC=corp,DC=example,DC=com\nevents = jsonl\n"
+        "events_file = /a\n[policy]\nnever_disable = CN=a,DC=b, c\n" OKTA
+        "token_file = /t\n[entra]\nmanaged_identity = " GUID "\n[http]\nno_proxy = a, b\n" SIGNER
+        "domains = corp.example.com\naccounts = a, b\nrate = 1 per 1m\n"
+        "not_before = 2026-01-01\n[queue]\nengine = azure\naccount = abc\nqueue = abc\n"
+        "key_file = /k\n";
 
     (void)state;
     for (long n = 0; alloc_sweep(n); n++) {
@@ -815,6 +955,8 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(everything),
         cmocka_unit_test(later),
+        cmocka_unit_test(queue),
+        cmocka_unit_test(queue_wrong),
         cmocka_unit_test(web_defaults),
         cmocka_unit_test(web_everything),
         cmocka_unit_test(notices),

@@ -1,0 +1,49 @@
+/* agent/intake/result.h -- the answer to a request, signed by this agent.
+ *
+ *   {"request":"01J...","digest":"<hex>","signer":"soar","agent":"cordon-1","time":"...",
+ *    "outcome":"good","detail":"","verdict":{...},"ledger":{"count":42,"head":"<hex>"},"steps":[...]}
+ *
+ * docs/result.schema.json says the same to others. outcome is a word of agent/intake/signed.h; with
+ * another one than "good" there is no verdict, since nothing was done. verdict and steps are
+ * objects as `--json` prints them. Count and head of the ledger leave the host with every answer
+ * (checklist D3, Q4). A request whose signature was not good gets no answer at all.
+ */
+#ifndef CORDON_AGENT_INTAKE_RESULT_H
+#define CORDON_AGENT_INTAKE_RESULT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/intake/signed.h"
+
+#define SIGNED_RESULT_TYPE "cordon-result.v1+jwt"
+
+/* As a JWS and once more in base64 it still goes through a queue that takes 64 KiB. */
+enum { INTAKE_RESULT_MAX = 32 * 1024 };
+
+struct intake_result {            /* all borrowed */
+    const char *request, *digest; /* of the request */
+    const char *signer, *agent;
+    int64_t time_ms;
+    enum signed_outcome outcome;
+    const char *detail;  /* a sentence; NULL: none */
+    const char *verdict; /* a JSON object; NULL: none */
+    int64_t ledger_count;
+    const char *ledger_head;  /* 64 hex digits; NULL: no ledger to speak of */
+    const char *const *steps; /* JSON objects */
+    size_t step_count;
+};
+
+/* To JSON. Where it would be over INTAKE_RESULT_MAX, the steps are left out, and "steps_left_out"
+ * says how many. ERR_TOOBIG, ERR_NOMEM. */
+int intake_result_json(const struct intake_result *r, struct text *t, struct err *e);
+/* The same, signed; appends the message. */
+int intake_result_sign(const struct jws_key *own, const struct intake_result *r, struct text *t,
+                       struct err *e);
+/* Whoever asked: is this an answer by the agent with that public key? Appends its JSON to `payload`
+ * (whose `max` should be INTAKE_RESULT_MAX), and says to which request. ERR_INVALID, ERR_DENIED,
+ * ERR_TOOBIG, ERR_CONFIG (a key of another kind). */
+int intake_result_verify(const struct jws_key *agent, const char *jws, size_t n,
+                         struct text *payload, char ret_request[ID_UUID], struct err *e);
+
+#endif

@@ -1,0 +1,1 @@
+cordon_fuzz(signed cordon_agent)
