@@ -50,13 +50,20 @@ struct cfg_domain {
     uint64_t operation_timeout_ms;
 };
 
+struct cfg_rate { /* at most so many in that time */
+    unsigned count;
+    uint64_t per_ms;
+};
+
 /* Entries: "name", "user@domain", "S-1-5-..." or "sid:S-1-5-...", a DN, a pattern with * or ?,
  * "group:..." with a name, SID or DN, "ou:DN". The prefixes are lower case; DNs are whole and as
  * typed, escapes included. */
 struct cfg_policy {
     struct cfg_list never_disable, always_disable, never_credentials, always_credentials;
-    struct cfg_list privileged_groups; /* besides the built-in ones; without "group:" */
-    bool allow_privileged;             /* whether --privileged may be used at all */
+    struct cfg_list privileged_groups;             /* besides the built-in ones; without "group:" */
+    bool allow_privileged;                         /* whether --privileged may be used at all */
+    struct cfg_rate brake, brake_ou, brake_signer; /* of automatic changes; at most 7 days */
+    unsigned brake_percent;                        /* of the enabled users in a day; 0: any */
 };
 
 /* What has no value in the file and no default is NULL. Of a section that is not there, `on` is
@@ -110,10 +117,6 @@ struct cfg_http {
 /* [signer/NAME]: whoever may sign requests, and for what. Two keys, so that one can be exchanged
  * for the other without a gap. */
 enum cfg_scope { CFG_SCOPE_BOTH, CFG_SCOPE_ON_PREM, CFG_SCOPE_CLOUD };
-struct cfg_rate { /* at most so many in that time */
-    unsigned count;
-    uint64_t per_ms;
-};
 struct cfg_signer {
     char *name;                            /* lower case */
     char *key, *next_key;                  /* public keys, PEM files; the second may be NULL */

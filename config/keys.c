@@ -237,8 +237,25 @@ const struct cfg_key cfg_keys[] = {
     {POLICY(allow_privileged), CFG_BOOL, IN_POLICY(allow_privileged), .def = "no", .typical = "no",
      .help = "Whether --privileged may be used at all, by a person on this host.",
      .harm = "yes: an administrator on this host can lock out all the others."},
-    {POLICY(brake), CFG_LATER, .typical = "20 per 10m",
-     .help = "How many automatic changes are let through in a while."},
+    {POLICY(brake), CFG_RATE, IN_POLICY(brake), .min = 1, .max = 1000000, .def = "20 per 10m",
+     .unit = "changes per time", .typical = "20 per 10m",
+     .help = "How many changes the service makes by itself in a while (7 days at most). One more, "
+             "and all that is automatic is held until a person lets go: cordon brake.",
+     .harm = "High: whoever can have requests signed can lock out many before it stops. Low: in an "
+             "incident good requests wait for a person."},
+    {POLICY(brake_ou), CFG_RATE, IN_POLICY(brake_ou), .min = 1, .max = 1000000, .def = "5 per 10m",
+     .unit = "changes per time", .typical = "5 per 10m",
+     .help = "As brake, for the accounts that lie in one OU (or container), without those in OUs "
+             "below it.",
+     .harm = "As brake. Where all people lie in one OU this is what counts, not brake."},
+    {POLICY(brake_signer), CFG_RATE, IN_POLICY(brake_signer), .min = 1, .max = 1000000,
+     .def = "10 per 10m", .unit = "changes per time", .typical = "10 per 10m",
+     .help = "As brake, for the requests of one signer.", .harm = "As brake."},
+    {POLICY(brake_percent), CFG_COUNT, IN_POLICY(brake_percent), .max = 100, .def = "2",
+     .unit = "percent", .typical = "1 to 5",
+     .help = "As brake, by the number of enabled users in the domain: so many of a hundred in 24 "
+             "hours, but 5 changes in any case. 0: not judged.",
+     .harm = "High, or 0: changes that come slowly, below brake, are not stopped."},
 
     /* --- [entra] ---------------------------------------------------------------------- */
     {ENTRA(tenant), CFG_TENANT, IN_ENTRA(tenant),

@@ -62,6 +62,11 @@ static void defaults(void **state)
     assert_int_equal(d->operation_timeout_ms, 10000);
     assert_int_equal(c->policy.never_disable.count, 0);
     assert_false(c->policy.allow_privileged);
+    assert_int_equal(c->policy.brake.count, 20);
+    assert_int_equal(c->policy.brake.per_ms, 600000);
+    assert_int_equal(c->policy.brake_ou.count, 5);
+    assert_int_equal(c->policy.brake_signer.count, 10);
+    assert_int_equal(c->policy.brake_percent, 2);
 }
 
 static void everything(void **state)
@@ -82,7 +87,8 @@ static void everything(void **state)
              "[policy]\nnever_disable = group:CN=VIP,OU=Groups,DC=corp,DC=com, alice\n"
              "always_disable = ou:OU=a,DC=x\nnever_credentials = svc-*\n"
              "always_credentials = bob\n"
-             "privileged_groups = Tier 0, group:CN=x,DC=y\nallow_privileged = YES\n");
+             "privileged_groups = Tier 0, group:CN=x,DC=y\nallow_privileged = YES\n"
+             "brake = 3 per 7d\nbrake_ou = 1 per 1h\nbrake_percent = 0\n");
     const struct cfg_domain *b = &c->domains[0], *d = &c->domains[1];
 
     (void)state;
@@ -120,6 +126,10 @@ static void everything(void **state)
     assert_string_equal(c->policy.privileged_groups.items[0], "Tier 0");
     assert_string_equal(c->policy.privileged_groups.items[1], "CN=x,DC=y");
     assert_true(c->policy.allow_privileged);
+    assert_int_equal(c->policy.brake.count, 3);
+    assert_int_equal(c->policy.brake.per_ms, 7 * 86400000);
+    assert_int_equal(c->policy.brake_ou.per_ms, 3600000);
+    assert_int_equal(c->policy.brake_percent, 0);
 }
 
 #define GUID "11111111-2222-3333-4444-aaaaaaaaaaaa"
@@ -132,8 +142,7 @@ static void later(void **state)
     CLEANUP(cfg_freep)
     struct cfg *c = load(HEAD DCS "events = winrm            ; winrm | samba | jsonl | none\n"
                                   "[defender]\nurl = https://a\nlogin_url = https://a\nscope = a\n"
-                                  "dcs = a\nfallback = yes\nscript = a\n"
-                                  "[policy]\nbrake = 20 per 10m\n");
+                                  "dcs = a\nfallback = yes\nscript = a\n");
     struct text t = TEXT_INIT(65536);
     size_t lines = 0;
     struct err e;
@@ -142,7 +151,7 @@ static void later(void **state)
     assert_int_equal(cfg_notices(c, &t, &e), 0);
     for (size_t i = 0; i < t.len; i++)
         lines += t.s[i] == '\n';
-    assert_int_equal(lines, 7);
+    assert_int_equal(lines, 6);
     assert_non_null(strstr(t.s, "f:7:1: 'url' is known, but not used yet\n"));
     text_done(&t);
 }
