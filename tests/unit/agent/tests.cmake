@@ -16,3 +16,7 @@ target_link_libraries(schema_results PRIVATE cordon_agent cordon_flags)
 cordon_test(agent policy_only cordon_agent)
 target_link_options(test_agent_policy_only PRIVATE
     -Wl,--wrap=ad_search_start -Wl,--wrap=ad_dcs_domain)
+cordon_test(agent brake cordon_agent PkgConfig::SQLITE)
+cordon_alloc_sweep(test_agent_brake)
+target_link_options(test_agent_brake PRIVATE
+    -Wl,--wrap=boot_now_ms -Wl,--wrap=boot_id -Wl,--wrap=stamp_now_ms)
