@@ -144,6 +144,17 @@ struct cfg_queue {
     char *signing_key;   /* private key, PEM file, for answers; NULL: none */
 };
 
+enum cfg_risk_level { CFG_RISK_LOW, CFG_RISK_MEDIUM, CFG_RISK_HIGH };
+enum cfg_on_risk { CFG_ON_RISK_HOLD, CFG_ON_RISK_EXPIRE, CFG_ON_RISK_CONTAIN };
+struct cfg_risk { /* what Identity Protection finds becomes a request */
+    bool on;      /* there is a section [risk] */
+    uint64_t poll_ms;
+    enum cfg_risk_level level;  /* of the user, at least */
+    struct cfg_list detections; /* riskEventType, * and ?; empty: any */
+    uint64_t max_age_ms;        /* of a detection */
+    enum cfg_on_risk on_high_risk;
+};
+
 struct cfg_sources; /* which file and line each setting is from; config/config.c */
 
 struct cfg {
@@ -156,6 +167,7 @@ struct cfg {
     struct cfg_signer *signers;
     size_t signer_count;
     struct cfg_queue queue;
+    struct cfg_risk risk;
     char *log_level;
     uint64_t watch_within_ms; /* open the event source within this, or go ahead without */
     uint64_t confirm_ms;      /* how long to wait for an event after the change */

@@ -11,6 +11,7 @@
 #define POLICY(field) "policy", #field
 #define ENTRA(field) "entra", #field
 #define OKTA(field) "okta", #field
+#define RISK(field) "risk", #field
 #define HTTP(field) "http", #field
 #define SIGNER(field) "signer", #field
 #define QUEUE(field) "queue", #field
@@ -22,6 +23,8 @@
 #define IN_HTTP(field) .offset = offsetof(struct cfg, http.field)
 #define IN_SIGNER(field) .offset = offsetof(struct cfg_signer, field)
 #define IN_QUEUE(field) .offset = offsetof(struct cfg, queue.field)
+
+#define IN_RISK(field) .offset = offsetof(struct cfg, risk.field)
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
 
@@ -58,6 +61,11 @@ const struct cfg_section cfg_sections[] = {
     {.name = "queue",
      .help = "The central queue that signed requests come from. That the section is there switches "
              "it on.",
+     .switches = true},
+    {.name = "risk",
+     .help = "What Identity Protection (Entra ID P2) finds becomes a request of the service's own. "
+             "That the section is there switches it on. It needs a section [entra]. All guards, "
+             "lists and brakes hold for it as for others.",
      .switches = true},
     {.name = "defender", .help = "Microsoft Defender for Endpoint.", .later = true},
 };
@@ -519,6 +527,34 @@ const struct cfg_key cfg_keys[] = {
              "with (chmod 600). Whoever asks checks them with its public half.",
      .harm = "Whoever can read this file can make up answers: that an account is contained which "
              "is not."},
+
+    /* --- [risk] ------------------------------------------------------------------------ */
+    {RISK(poll), CFG_DURATION, IN_RISK(poll_ms), .min = MINUTE, .max = DAY, .def = "2m",
+     .unit = "time", .typical = "1m to 10m",
+     .help = "How often Identity Protection is asked who is at risk.",
+     .harm = "Short: it allows one question a second to all apps of a tenant together. Long: an "
+             "account stays in play that much longer."},
+    {RISK(level), CFG_WORD, IN_RISK(level), .words = "low medium high", .def = "high",
+     .typical = "high", .help = "The user's risk from which on a request is made.",
+     .harm = "low, medium: many are held or contained who only travel."},
+    {RISK(detections), CFG_NAMES, IN_RISK(detections),
+     .def_says = "any, but that an administrator confirmed it", .unit = "names",
+     .typical = "leakedCredentials, anomalousToken",
+     .help = "Only detections of these types (riskEventType) count; * and ? stand for more. "
+             "adminConfirmedUserCompromised, which cordon's own mark-compromised makes too, "
+             "counts only if it is named.",
+     .harm = "A type left out, or mistyped, is not acted on."},
+    {RISK(max_age), CFG_DURATION, IN_RISK(max_age_ms), .min = 10 * MINUTE,
+     .max = 30 * (uint64_t)DAY, .def = "24h", .unit = "time", .typical = "1h to 7d",
+     .help = "Detections that are older than this are left alone.",
+     .harm = "Long: when it is switched on for the first time, all that was detected in that time "
+             "is acted on. Short: what is found while cordon is down is not."},
+    {RISK(on_high_risk), CFG_WORD, IN_RISK(on_high_risk), .words = "hold expire-password contain",
+     .def = "hold", .typical = "hold",
+     .help = "What is asked for: contain, but held for a person in any case (hold); or, where no "
+             "guard, list or brake holds it, at once (expire-password, contain).",
+     .harm = "contain: a detection that is wrong locks somebody out. hold: a stolen account stays "
+             "in play until somebody looks."},
 
 /* --- for issues to come: known, so that a file written for them stays valid --------- */
 #define LATER(section, name, like, text)                            \

@@ -156,6 +156,47 @@ static void later(void **state)
     text_done(&t);
 }
 
+/* [risk] */
+static void risk(void **state)
+{
+    CLEANUP(cfg_freep) struct cfg *off = load(HEAD);
+    CLEANUP(cfg_freep)
+    struct cfg *on = load(HEAD ENTRA "certificate = /c\n[risk]\npoll = 5m\nlevel = Medium\n"
+                                     "detections = leakedCredentials,\n  anomalous*\n"
+                                     "max_age = 7d\non_high_risk = contain\n");
+    struct text t = TEXT_INIT(65536);
+    struct cfg *c = NULL;
+    struct err e;
+
+    (void)state;
+    assert_false(off->risk.on);
+    assert_int_equal(off->risk.poll_ms, 120000);
+    assert_int_equal(off->risk.level, CFG_RISK_HIGH);
+    assert_int_equal(off->risk.detections.count, 0);
+    assert_int_equal(off->risk.max_age_ms, 86400000);
+    assert_int_equal(off->risk.on_high_risk, CFG_ON_RISK_HOLD);
+    assert_true(on->risk.on);
+    assert_int_equal(on->risk.level, CFG_RISK_MEDIUM);
+    assert_int_equal(on->risk.detections.count, 2);
+    assert_string_equal(on->risk.detections.items[1], "anomalous*");
+    assert_int_equal(on->risk.on_high_risk, CFG_ON_RISK_CONTAIN);
+    assert_int_equal(cfg_show(on, false, &t, &e), 0);
+    assert_non_null(strstr(t.s, "detections = leakedCredentials, anomalous*  # f:"));
+    text_done(&t);
+
+    assert_int_equal(cfg_load_bytes("f", HEAD "[risk]\n", strlen(HEAD "[risk]\n"), &c, NULL, &e),
+                     -1);
+    assert_non_null(strstr(e.msg, "[risk] needs a section [entra]"));
+    assert_int_equal(cfg_load_bytes("f", HEAD "[risk]\ndetections = a b\n",
+                                    strlen(HEAD "[risk]\ndetections = a b\n"), &c, NULL, &e),
+                     -1);
+    assert_non_null(strstr(e.msg, "detections: 'a b': a name without spaces"));
+    assert_int_equal(cfg_load_bytes("f", HEAD "[policy]\nbrake = 1 per 8d\n",
+                                    strlen(HEAD "[policy]\nbrake = 1 per 8d\n"), &c, NULL, &e),
+                     -1);
+    assert_non_null(strstr(e.msg, "brake: over more than 7d is not counted"));
+}
+
 #define SIGNER "[signer/soar]\nkey = /k\nactions = disable\n" /* 3 lines */
 
 /* [signer/NAME] and [queue] */
@@ -964,6 +1005,7 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(everything),
         cmocka_unit_test(later),
+        cmocka_unit_test(risk),
         cmocka_unit_test(queue),
         cmocka_unit_test(queue_wrong),
         cmocka_unit_test(web_defaults),
