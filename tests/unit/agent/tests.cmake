@@ -25,3 +25,8 @@ target_link_options(test_agent_intake_risk PRIVATE
     -Wl,--wrap=risk_list_start -Wl,--wrap=risk_detections_start -Wl,--wrap=risk_cancel
     -Wl,--wrap=entra_read_start -Wl,--wrap=entra_cancel -Wl,--wrap=loop_timer_start
     -Wl,--wrap=loop_timer_stop -Wl,--wrap=loop_now -Wl,--wrap=stamp_now_ms)
+cordon_test(agent holdwatch cordon_agent PkgConfig::SQLITE)
+target_link_options(test_agent_holdwatch PRIVATE
+    -Wl,--wrap=entra_read_start -Wl,--wrap=entra_cancel -Wl,--wrap=loop_timer_start
+    -Wl,--wrap=loop_timer_stop -Wl,--wrap=loop_now -Wl,--wrap=stamp_now_ms
+    -Wl,--wrap=evlog_source_dc)
