@@ -482,6 +482,11 @@ void watch_close(struct watch **wp)
     free(w);
 }
 
+void watch_listen(struct watch *w, evlog_listen_cb cb, void *arg)
+{
+    evlog_watcher_listen(w->watcher, cb, arg);
+}
+
 bool watch_is_on(const struct watch *w)
 {
     return w != NULL && w->on;

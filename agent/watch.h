@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "config/config.h"
+#include "eventlog/source.h"
 #include "ldap/sid.h"
 
 struct watch;
@@ -77,6 +78,8 @@ const char *watch_winrm_service(const struct cfg_domain *d); /* "HTTP" */
 struct winrm_settings;
 void watch_winrm_settings(const struct cfg_domain *d, const char *host, const char *ccache,
                           struct winrm_settings *ret);
+/* Hear every event of every log: evlog_watcher_listen, its rules. NULL takes it away. */
+void watch_listen(struct watch *w, evlog_listen_cb cb, void *arg);
 bool watch_is_on(const struct watch *w);                  /* events is not none */
 bool watch_covers(const struct watch *w, const char *dc); /* that DC's log is open now */
 /* For doctor: the i-th log, false past the end. Strings borrowed from the watch. */

@@ -200,11 +200,32 @@ void cfg_check_file(struct load *l, const char *section, const char *of, const c
         (void)COMPLAIN(l, &at, "%s: %s", key, mine.msg);
 }
 
+/* What the brakes count is kept for so long. */
+static void check_brakes(struct load *l)
+{
+    static const uint64_t week = UINT64_C(7) * 24 * 3600 * 1000;
+    const struct cfg_policy *p = &l->c->policy;
+    const struct {
+        const char *key;
+        uint64_t per_ms;
+    } brakes[] = {{"brake", p->brake.per_ms},
+                  {"brake_ou", p->brake_ou.per_ms},
+                  {"brake_signer", p->brake_signer.per_ms}};
+
+    for (size_t i = 0; i < ARRAY_LEN(brakes); i++) {
+        struct ini_place at = cfg_place(l->c, "policy", NULL, brakes[i].key);
+
+        if (brakes[i].per_ms > week)
+            (void)COMPLAIN(l, &at, "%s: over more than 7d is not counted", brakes[i].key);
+    }
+}
+
 void cfg_check_all(struct load *l)
 {
     struct cfg *c = l->c;
 
     check_domains(l);
+    check_brakes(l);
     for (size_t i = 0; i < c->domain_count && !cfg_load_hopeless(l); i++) {
         struct cfg_domain *d = &c->domains[i];
 

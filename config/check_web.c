@@ -161,6 +161,18 @@ static void check_http(struct load *l)
     text_done(&t);
 }
 
+/* entra-graph.md 1: no riskyUsers in China. */
+static void check_risk(struct load *l)
+{
+    struct ini_place at = cfg_place(l->c, "risk", NULL, NULL);
+
+    l->c->risk.on = cfg_section_given(l->c, "risk");
+    if (l->c->risk.on && !l->c->entra.on)
+        (void)COMPLAIN(l, &at, "[risk] needs a section [entra]");
+    else if (l->c->risk.on && l->c->entra.cloud == CFG_CLOUD_CHINA)
+        (void)COMPLAIN(l, &at, "[risk]: there is no Identity Protection in cloud = china");
+}
+
 void cfg_check_web(struct load *l)
 {
     check_entra(l);
@@ -170,4 +182,5 @@ void cfg_check_web(struct load *l)
         check_okta(l);
     if (!cfg_load_hopeless(l))
         check_http(l);
+    check_risk(l);
 }

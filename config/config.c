@@ -156,6 +156,7 @@ void cfg_free(struct cfg *c)
     cfg_list_done(&c->policy.always_credentials);
     cfg_list_done(&c->policy.privileged_groups);
     cfg_list_done(&c->domain_names);
+    cfg_list_done(&c->risk.detections);
     free(c->log_level);
     web_done(c);
     queue_done(c);
@@ -427,6 +428,7 @@ static int load_begin(struct load *l)
     set_defaults(l, "defender", l->c);
     set_defaults(l, "http", l->c);
     set_defaults(l, "queue", l->c);
+    set_defaults(l, "risk", l->c);
     return l->failed ? -1 : 0;
 }
 

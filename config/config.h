@@ -51,13 +51,20 @@ struct cfg_domain {
     uint64_t operation_timeout_ms;
 };
 
+struct cfg_rate { /* at most so many in that time */
+    unsigned count;
+    uint64_t per_ms;
+};
+
 /* Entries: "name", "user@domain", "S-1-5-..." or "sid:S-1-5-...", a DN, a pattern with * or ?,
  * "group:..." with a name, SID or DN, "ou:DN". The prefixes are lower case; DNs are whole and as
  * typed, escapes included. */
 struct cfg_policy {
     struct cfg_list never_disable, always_disable, never_credentials, always_credentials;
-    struct cfg_list privileged_groups; /* besides the built-in ones; without "group:" */
-    bool allow_privileged;             /* whether --privileged may be used at all */
+    struct cfg_list privileged_groups;             /* besides the built-in ones; without "group:" */
+    bool allow_privileged;                         /* whether --privileged may be used at all */
+    struct cfg_rate brake, brake_ou, brake_signer; /* of automatic changes; at most 7 days */
+    unsigned brake_percent;                        /* of the enabled users in a day; 0: any */
 };
 
 /* What has no value in the file and no default is NULL. Of a section that is not there, `on` is
@@ -120,10 +127,6 @@ struct cfg_defender {
 /* [signer/NAME]: whoever may sign requests, and for what. Two keys, so that one can be exchanged
  * for the other without a gap. */
 enum cfg_scope { CFG_SCOPE_BOTH, CFG_SCOPE_ON_PREM, CFG_SCOPE_CLOUD };
-struct cfg_rate { /* at most so many in that time */
-    unsigned count;
-    uint64_t per_ms;
-};
 struct cfg_signer {
     char *name;                            /* lower case */
     char *key, *next_key;                  /* public keys, PEM files; the second may be NULL */
@@ -151,6 +154,17 @@ struct cfg_queue {
     char *signing_key;   /* private key, PEM file, for answers; NULL: none */
 };
 
+enum cfg_risk_level { CFG_RISK_LOW, CFG_RISK_MEDIUM, CFG_RISK_HIGH };
+enum cfg_on_risk { CFG_ON_RISK_HOLD, CFG_ON_RISK_EXPIRE, CFG_ON_RISK_CONTAIN };
+struct cfg_risk { /* what Identity Protection finds becomes a request */
+    bool on;      /* there is a section [risk] */
+    uint64_t poll_ms;
+    enum cfg_risk_level level;  /* of the user, at least */
+    struct cfg_list detections; /* riskEventType, * and ?; empty: any */
+    uint64_t max_age_ms;        /* of a detection */
+    enum cfg_on_risk on_high_risk;
+};
+
 struct cfg_sources; /* which file and line each setting is from; config/config.c */
 
 struct cfg {
@@ -164,6 +178,7 @@ struct cfg {
     struct cfg_signer *signers;
     size_t signer_count;
     struct cfg_queue queue;
+    struct cfg_risk risk;
     char *log_level;
     uint64_t watch_within_ms; /* open the event source within this, or go ahead without */
     uint64_t confirm_ms;      /* how long to wait for an event after the change */

@@ -12,6 +12,7 @@
 #define ENTRA(field) "entra", #field
 #define OKTA(field) "okta", #field
 #define DEFENDER(field) "defender", #field
+#define RISK(field) "risk", #field
 #define HTTP(field) "http", #field
 #define SIGNER(field) "signer", #field
 #define QUEUE(field) "queue", #field
@@ -24,6 +25,8 @@
 #define IN_HTTP(field) .offset = offsetof(struct cfg, http.field)
 #define IN_SIGNER(field) .offset = offsetof(struct cfg_signer, field)
 #define IN_QUEUE(field) .offset = offsetof(struct cfg, queue.field)
+
+#define IN_RISK(field) .offset = offsetof(struct cfg, risk.field)
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
 
@@ -65,6 +68,11 @@ const struct cfg_section cfg_sections[] = {
      .help = "Microsoft Defender for Endpoint: Live Response on a DC, where LDAP cannot get "
              "through. Its "
              "credential is that of [entra].",
+     .switches = true},
+    {.name = "risk",
+     .help = "What Identity Protection (Entra ID P2) finds becomes a request of the service's own. "
+             "That the section is there switches it on. It needs a section [entra]. All guards, "
+             "lists and brakes hold for it as for others.",
      .switches = true},
 };
 const size_t cfg_section_count = ARRAY_LEN(cfg_sections);
@@ -243,8 +251,25 @@ const struct cfg_key cfg_keys[] = {
     {POLICY(allow_privileged), CFG_BOOL, IN_POLICY(allow_privileged), .def = "no", .typical = "no",
      .help = "Whether --privileged may be used at all, by a person on this host.",
      .harm = "yes: an administrator on this host can lock out all the others."},
-    {POLICY(brake), CFG_LATER, .typical = "20 per 10m",
-     .help = "How many automatic changes are let through in a while."},
+    {POLICY(brake), CFG_RATE, IN_POLICY(brake), .min = 1, .max = 1000000, .def = "20 per 10m",
+     .unit = "changes per time", .typical = "20 per 10m",
+     .help = "How many changes the service makes by itself in a while (7 days at most). One more, "
+             "and all that is automatic is held until a person lets go: cordon brake.",
+     .harm = "High: whoever can have requests signed can lock out many before it stops. Low: in an "
+             "incident good requests wait for a person."},
+    {POLICY(brake_ou), CFG_RATE, IN_POLICY(brake_ou), .min = 1, .max = 1000000, .def = "5 per 10m",
+     .unit = "changes per time", .typical = "5 per 10m",
+     .help = "As brake, for the accounts that lie in one OU (or container), without those in OUs "
+             "below it.",
+     .harm = "As brake. Where all people lie in one OU this is what counts, not brake."},
+    {POLICY(brake_signer), CFG_RATE, IN_POLICY(brake_signer), .min = 1, .max = 1000000,
+     .def = "10 per 10m", .unit = "changes per time", .typical = "10 per 10m",
+     .help = "As brake, for the requests of one signer.", .harm = "As brake."},
+    {POLICY(brake_percent), CFG_COUNT, IN_POLICY(brake_percent), .max = 100, .def = "2",
+     .unit = "percent", .typical = "1 to 5",
+     .help = "As brake, by the number of enabled users in the domain: so many of a hundred in 24 "
+             "hours, but 5 changes in any case. 0: not judged.",
+     .harm = "High, or 0: changes that come slowly, below brake, are not stopped."},
 
     /* --- [entra] ---------------------------------------------------------------------- */
     {ENTRA(tenant), CFG_TENANT, IN_ENTRA(tenant),
@@ -546,5 +571,32 @@ const struct cfg_key cfg_keys[] = {
          "The script as you signed it and as it is in the library (cordon defender publish puts "
          "it there). Its hash is compared before each use.",
      .harm = "Another script than the one in the library: nothing is run."},
+    /* --- [risk] ------------------------------------------------------------------------ */
+    {RISK(poll), CFG_DURATION, IN_RISK(poll_ms), .min = MINUTE, .max = DAY, .def = "2m",
+     .unit = "time", .typical = "1m to 10m",
+     .help = "How often Identity Protection is asked who is at risk.",
+     .harm = "Short: it allows one question a second to all apps of a tenant together. Long: an "
+             "account stays in play that much longer."},
+    {RISK(level), CFG_WORD, IN_RISK(level), .words = "low medium high", .def = "high",
+     .typical = "high", .help = "The user's risk from which on a request is made.",
+     .harm = "low, medium: many are held or contained who only travel."},
+    {RISK(detections), CFG_NAMES, IN_RISK(detections),
+     .def_says = "any, but that an administrator confirmed it", .unit = "names",
+     .typical = "leakedCredentials, anomalousToken",
+     .help = "Only detections of these types (riskEventType) count; * and ? stand for more. "
+             "adminConfirmedUserCompromised, which cordon's own mark-compromised makes too, "
+             "counts only if it is named.",
+     .harm = "A type left out, or mistyped, is not acted on."},
+    {RISK(max_age), CFG_DURATION, IN_RISK(max_age_ms), .min = 10 * MINUTE,
+     .max = 30 * (uint64_t)DAY, .def = "24h", .unit = "time", .typical = "1h to 7d",
+     .help = "Detections that are older than this are left alone.",
+     .harm = "Long: when it is switched on for the first time, all that was detected in that time "
+             "is acted on. Short: what is found while cordon is down is not."},
+    {RISK(on_high_risk), CFG_WORD, IN_RISK(on_high_risk), .words = "hold expire-password contain",
+     .def = "hold", .typical = "hold",
+     .help = "What is asked for: contain, but held for a person in any case (hold); or, where no "
+             "guard, list or brake holds it, at once (expire-password, contain).",
+     .harm = "contain: a detection that is wrong locks somebody out. hold: a stolen account stays "
+             "in play until somebody looks."},
 };
 const size_t cfg_key_count = ARRAY_LEN(cfg_keys);

@@ -37,6 +37,7 @@ enum cfg_type {
     CFG_FLAGS,     /* unsigned: some of `words`, a bit for each by its place */
     CFG_RATE,      /* struct cfg_rate: N per TIME, min..max of N */
     CFG_TIME,      /* int64_t, Unix ms: a date, or a date and time; 0 where none is given */
+    CFG_NAMES,     /* struct cfg_list of names without spaces */
     CFG_ACCOUNTS,  /* struct cfg_list, by the rule in list.h */
     CFG_GROUPS,    /* the same, groups only: "group:" may be left out and is taken off */
     CFG_LATER,     /* not stored: for an issue to come */

@@ -20,7 +20,7 @@
 static bool is_list(enum cfg_type type)
 {
     return type == CFG_DOMAINS || type == CFG_HOSTS || type == CFG_FILES || type == CFG_MACHINES ||
-           type == CFG_ACCOUNTS || type == CFG_GROUPS || type == CFG_DIRECT;
+           type == CFG_ACCOUNTS || type == CFG_GROUPS || type == CFG_DIRECT || type == CFG_NAMES;
 }
 
 /* So that what is shown could be put into a file again. */
@@ -186,7 +186,8 @@ static bool is_off(const struct cfg *c, const struct cfg_section *s)
     return (strcmp(s->name, "entra") == 0 && !c->entra.on) ||
            (strcmp(s->name, "okta") == 0 && !c->okta.on) ||
            (strcmp(s->name, "defender") == 0 && !c->defender.on) ||
-           (strcmp(s->name, "queue") == 0 && !c->queue.on);
+           (strcmp(s->name, "queue") == 0 && !c->queue.on) ||
+           (strcmp(s->name, "risk") == 0 && !c->risk.on);
 }
 
 int cfg_show(const struct cfg *c, bool json, struct text *out, struct err *e)

@@ -237,6 +237,14 @@ static int check_list(const struct cfg_key *key, const struct cfg_list *list, st
                 return -1;
             continue;
         }
+        if (key->type == CFG_NAMES) {
+            char shown[TEXT_SHOWN];
+
+            if (strpbrk(s, " \t\n") != NULL || strlen(s) > 127)
+                return err_set(e, ERR_CONFIG, 0, "'%s': a name without spaces",
+                               text_shown(shown, s));
+            continue;
+        }
         if (key->type == CFG_DIRECT) {
             if (check_direct(s, e) < 0)
                 return -1;
@@ -403,7 +411,9 @@ _Static_assert(
         sizeof(enum cfg_winrm_service) == sizeof(unsigned) &&
         sizeof(enum cfg_write) == sizeof(unsigned) && sizeof(enum cfg_cloud) == sizeof(unsigned) &&
         sizeof(enum cfg_sync) == sizeof(unsigned) && sizeof(enum cfg_login) == sizeof(unsigned) &&
-        sizeof(enum cfg_scope) == sizeof(unsigned) && sizeof(enum cfg_engine) == sizeof(unsigned),
+        sizeof(enum cfg_scope) == sizeof(unsigned) && sizeof(enum cfg_engine) == sizeof(unsigned) &&
+        sizeof(enum cfg_risk_level) == sizeof(unsigned) &&
+        sizeof(enum cfg_on_risk) == sizeof(unsigned),
     "read_choice stores an unsigned");
 
 /* For settings that we do not use yet: nothing but what would be dangerous to let stand. */
@@ -430,6 +440,7 @@ int cfg_value_read(const struct cfg_key *key, const char *value, void *base, siz
     case CFG_FILES:
     case CFG_MACHINES:
     case CFG_DIRECT:
+    case CFG_NAMES:
     case CFG_ACCOUNTS:
     case CFG_GROUPS:
         return read_list(key, value, field, ret_at, e);

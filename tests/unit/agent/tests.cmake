@@ -16,3 +16,17 @@ target_link_libraries(schema_results PRIVATE cordon_agent cordon_flags)
 cordon_test(agent policy_only cordon_agent)
 target_link_options(test_agent_policy_only PRIVATE
     -Wl,--wrap=ad_search_start -Wl,--wrap=ad_dcs_domain)
+cordon_test(agent brake cordon_agent PkgConfig::SQLITE)
+cordon_alloc_sweep(test_agent_brake)
+target_link_options(test_agent_brake PRIVATE
+    -Wl,--wrap=boot_now_ms -Wl,--wrap=boot_id -Wl,--wrap=stamp_now_ms)
+cordon_test(agent intake_risk cordon_agent PkgConfig::SQLITE)
+target_link_options(test_agent_intake_risk PRIVATE
+    -Wl,--wrap=risk_list_start -Wl,--wrap=risk_detections_start -Wl,--wrap=risk_cancel
+    -Wl,--wrap=entra_read_start -Wl,--wrap=entra_cancel -Wl,--wrap=loop_timer_start
+    -Wl,--wrap=loop_timer_stop -Wl,--wrap=loop_now -Wl,--wrap=stamp_now_ms)
+cordon_test(agent holdwatch cordon_agent PkgConfig::SQLITE)
+target_link_options(test_agent_holdwatch PRIVATE
+    -Wl,--wrap=entra_read_start -Wl,--wrap=entra_cancel -Wl,--wrap=loop_timer_start
+    -Wl,--wrap=loop_timer_stop -Wl,--wrap=loop_now -Wl,--wrap=stamp_now_ms
+    -Wl,--wrap=evlog_source_dc)

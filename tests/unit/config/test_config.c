@@ -62,6 +62,11 @@ static void defaults(void **state)
     assert_int_equal(d->operation_timeout_ms, 10000);
     assert_int_equal(c->policy.never_disable.count, 0);
     assert_false(c->policy.allow_privileged);
+    assert_int_equal(c->policy.brake.count, 20);
+    assert_int_equal(c->policy.brake.per_ms, 600000);
+    assert_int_equal(c->policy.brake_ou.count, 5);
+    assert_int_equal(c->policy.brake_signer.count, 10);
+    assert_int_equal(c->policy.brake_percent, 2);
 }
 
 static void everything(void **state)
@@ -82,7 +87,8 @@ static void everything(void **state)
              "[policy]\nnever_disable = group:CN=VIP,OU=Groups,DC=corp,DC=com, alice\n"
              "always_disable = ou:OU=a,DC=x\nnever_credentials = svc-*\n"
              "always_credentials = bob\n"
-             "privileged_groups = Tier 0, group:CN=x,DC=y\nallow_privileged = YES\n");
+             "privileged_groups = Tier 0, group:CN=x,DC=y\nallow_privileged = YES\n"
+             "brake = 3 per 7d\nbrake_ou = 1 per 1h\nbrake_percent = 0\n");
     const struct cfg_domain *b = &c->domains[0], *d = &c->domains[1];
 
     (void)state;
@@ -120,18 +126,21 @@ static void everything(void **state)
     assert_string_equal(c->policy.privileged_groups.items[0], "Tier 0");
     assert_string_equal(c->policy.privileged_groups.items[1], "CN=x,DC=y");
     assert_true(c->policy.allow_privileged);
+    assert_int_equal(c->policy.brake.count, 3);
+    assert_int_equal(c->policy.brake.per_ms, 7 * 86400000);
+    assert_int_equal(c->policy.brake_ou.per_ms, 3600000);
+    assert_int_equal(c->policy.brake_percent, 0);
 }
 
 #define GUID "11111111-2222-3333-4444-aaaaaaaaaaaa"
 #define ENTRA "[entra]\ntenant = corp.example.com\nclient_id = " GUID "\n" /* 3 lines */
 #define OKTA "[okta]\nurl = https://example.okta.com\n"                    /* 2 lines */
 
-/* What is there for later issues is valid, with a notice. */
+/* Nothing to notice. */
 static void later(void **state)
 {
     CLEANUP(cfg_freep)
-    struct cfg *c = load(HEAD DCS "events = winrm            ; winrm | samba | jsonl | none\n"
-                                  "[policy]\nbrake = 20 per 10m\n");
+    struct cfg *c = load(HEAD DCS "events = winrm            ; winrm | samba | jsonl | none\n");
     struct text t = TEXT_INIT(65536);
     size_t lines = 0;
     struct err e;
@@ -140,8 +149,7 @@ static void later(void **state)
     assert_int_equal(cfg_notices(c, &t, &e), 0);
     for (size_t i = 0; i < t.len; i++)
         lines += t.s[i] == '\n';
-    assert_int_equal(lines, 1);
-    assert_non_null(strstr(t.s, "f:7:1: 'brake' is known, but not used yet\n"));
+    assert_int_equal(lines, 0);
     text_done(&t);
 }
 
@@ -170,6 +178,47 @@ static void defender(void **state)
     c = load(HEAD);
     assert_false(c->defender.on);
     cfg_free(c);
+}
+
+/* [risk] */
+static void risk(void **state)
+{
+    CLEANUP(cfg_freep) struct cfg *off = load(HEAD);
+    CLEANUP(cfg_freep)
+    struct cfg *on = load(HEAD ENTRA "certificate = /c\n[risk]\npoll = 5m\nlevel = Medium\n"
+                                     "detections = leakedCredentials,\n  anomalous*\n"
+                                     "max_age = 7d\non_high_risk = contain\n");
+    struct text t = TEXT_INIT(65536);
+    struct cfg *c = NULL;
+    struct err e;
+
+    (void)state;
+    assert_false(off->risk.on);
+    assert_int_equal(off->risk.poll_ms, 120000);
+    assert_int_equal(off->risk.level, CFG_RISK_HIGH);
+    assert_int_equal(off->risk.detections.count, 0);
+    assert_int_equal(off->risk.max_age_ms, 86400000);
+    assert_int_equal(off->risk.on_high_risk, CFG_ON_RISK_HOLD);
+    assert_true(on->risk.on);
+    assert_int_equal(on->risk.level, CFG_RISK_MEDIUM);
+    assert_int_equal(on->risk.detections.count, 2);
+    assert_string_equal(on->risk.detections.items[1], "anomalous*");
+    assert_int_equal(on->risk.on_high_risk, CFG_ON_RISK_CONTAIN);
+    assert_int_equal(cfg_show(on, false, &t, &e), 0);
+    assert_non_null(strstr(t.s, "detections = leakedCredentials, anomalous*  # f:"));
+    text_done(&t);
+
+    assert_int_equal(cfg_load_bytes("f", HEAD "[risk]\n", strlen(HEAD "[risk]\n"), &c, NULL, &e),
+                     -1);
+    assert_non_null(strstr(e.msg, "[risk] needs a section [entra]"));
+    assert_int_equal(cfg_load_bytes("f", HEAD "[risk]\ndetections = a b\n",
+                                    strlen(HEAD "[risk]\ndetections = a b\n"), &c, NULL, &e),
+                     -1);
+    assert_non_null(strstr(e.msg, "detections: 'a b': a name without spaces"));
+    assert_int_equal(cfg_load_bytes("f", HEAD "[policy]\nbrake = 1 per 8d\n",
+                                    strlen(HEAD "[policy]\nbrake = 1 per 8d\n"), &c, NULL, &e),
+                     -1);
+    assert_non_null(strstr(e.msg, "brake: over more than 7d is not counted"));
 }
 
 #define SIGNER "[signer/soar]\nkey = /k\nactions = disable\n" /* 3 lines */
@@ -981,6 +1030,7 @@ int main(void)
         cmocka_unit_test(everything),
         cmocka_unit_test(later),
         cmocka_unit_test(defender),
+        cmocka_unit_test(risk),
         cmocka_unit_test(queue),
         cmocka_unit_test(queue_wrong),
         cmocka_unit_test(web_defaults),
