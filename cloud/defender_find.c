@@ -281,13 +281,10 @@ static bool is_kept(const struct defender_call *c, size_t at)
 
 static void on_tagged(struct defender_call *c, const struct err *e)
 {
-    CLEANUP(cleanup_charp) char *room = NULL;
-    struct defender_machine *m;
+    struct defender_machine *m = calloc(c->seen_count + 1, sizeof(*m));
     size_t n = 0;
     struct err mine;
 
-    room = calloc(c->seen_count + 1, sizeof(*m));
-    m = (struct defender_machine *)(void *)room;
     if (e == NULL && m == NULL) {
         (void)err_set(&mine, ERR_NOMEM, 0, "Defender");
         e = &mine;
@@ -299,4 +296,5 @@ static void on_tagged(struct defender_call *c, const struct err *e)
     defender_call_detach(c);
     c->machines_cb(c->arg, e == NULL ? m : NULL, n, e);
     defender_call_free(c);
+    free(m);
 }

@@ -30,11 +30,13 @@ static int choose_boundary(char boundary[BOUNDARY], const void *file, size_t n, 
 {
     uint8_t raw[BOUNDARY_RAW];
 
-    memcpy(boundary, "cordon", 6);
     do {
+        char hex[2 * BOUNDARY_RAW + 1];
+
         if (id_random(raw, sizeof(raw), e) < 0)
             return -1;
-        id_hex(boundary + 6, raw, sizeof(raw));
+        id_hex(hex, raw, sizeof(raw));
+        (void)snprintf(boundary, BOUNDARY, "cordon%s", hex);
     } while (memmem(file, n, boundary, BOUNDARY - 1) != NULL);
     return 0;
 }

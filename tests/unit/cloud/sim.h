@@ -35,10 +35,12 @@ struct sim_says {
     const char *words;
     uint64_t after_ms;
     bool unclear, hold; /* hold: until sim_release */
-    const char *link;   /* header Link */
-    const char *type;   /* header Content-Type */
-    const char *www;    /* header WWW-Authenticate */
-    const char *next;   /* graph_list: the second page */
+    bool bare;          /* http: no token may go there */
+    uint64_t retry_after_ms;
+    const char *link; /* header Link */
+    const char *type; /* header Content-Type */
+    const char *www;  /* header WWW-Authenticate */
+    const char *next; /* graph_list: the second page */
 };
 
 enum { SIM_CALLS = 64 };
@@ -312,6 +314,7 @@ static void sim_answer(void *arg)
                                 .len = s->body != NULL ? strlen(s->body) : 0,
                                 .client_request_id = "",
                                 .request_id = "req-1",
+                                .retry_after_ms = s->retry_after_ms,
                                 .date_ms = 1790000000000,
                                 .tries = 1,
                                 .unclear = s->unclear,
@@ -418,7 +421,7 @@ int __wrap_http_start(struct http *h, const struct http_ask *ask, http_cb cb, vo
     struct sim_call *c = sim_find(ask->method, ask->url, ask->body, ask->body_len);
 
     (void)h;
-    assert(ask->authorization != NULL);
+    assert((ask->authorization == NULL) == c->says->bare);
     sim.last_headers[0] = '\0';
     for (size_t i = 0; i < ask->header_count; i++) {
         size_t n = strlen(sim.last_headers);
