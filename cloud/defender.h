@@ -73,16 +73,6 @@ enum defender_end {
 };
 const char *defender_end_word(enum defender_end end);
 
-struct defender_said { /* what the script on the DC says: a claim, not a proof */
-    char op[16], dc[256], sid[192], lang[32];
-    char err[192]; /* its own words, shown safely; "": none */
-    bool ok, already;
-    bool has_uac_before, has_uac_after;
-    int64_t uac_before, uac_after, usn; /* usn 0: not told */
-    int64_t event_id, event_record;     /* 0: it saw none */
-    int64_t event_ms;
-};
-
 struct defender_result { /* borrowed during the callback */
     enum defender_end end;
     char words[512];    /* for a person, and what to do */
@@ -90,16 +80,16 @@ struct defender_result { /* borrowed during the callback */
     char request_id[64];
     bool cancelled;      /* we cancelled it, and the service confirmed */
     bool may_still_fire; /* it was sent, is not over, and could not be cancelled */
-    const char *marker;  /* the marker's JSON, checked for our nonce; NULL: none */
+    const char *marker;  /* the marker's JSON, of our nonce: a claim, for the agent to read; NULL:
+                            none */
     size_t marker_len;
-    const struct defender_said *said; /* the same, read; NULL: none */
-    enum err_code code;               /* why not; ERR_OK */
+    enum err_code code; /* why not; ERR_OK */
 };
 typedef void (*defender_run_cb)(void *arg, const struct defender_result *r);
 
 struct defender_ask { /* copied */
     const char *machine_id;
-    const char *payload; /* base64url of its JSON (defender_payload), without the "c1_" */
+    const char *payload; /* base64url of its JSON, without the "c1_": agent/ made it */
     const char *nonce;   /* in it; the marker line has to repeat it. Also our mark in the comment */
     const char *comment; /* for the audit trail there: case id and reason, shown text */
     uint64_t all_ms;     /* then it is cancelled; 0: 15 min */
@@ -137,24 +127,10 @@ int defender_publish_start(struct defender *d, const void *script, size_t n, def
 void defender_abandon(struct defender_call *c); /* its callback is never made; NULL is fine */
 
 /* --- pure ------------------------------------------------------------------------------------ */
-/* What the script is told (reference 11.2), appended to `payload` as base64url. */
-struct defender_order {
-    const char *op;     /* "disable", "enable", "expire-password", "reset-password", "probe" */
-    const char *sid;    /* NULL with "probe" */
-    const char *nonce;  /* 16 hexadecimal digits */
-    int64_t exp_s;      /* Unix seconds: the script refuses after it, and more than 15 min ahead */
-    bool pwd_next;      /* a new password at the next logon */
-    bool clear_never;   /* expire-password: clear never-expires in the same change */
-    const char *domain; /* "corp.example.com" */
-    const char *job;    /* the case */
-};
-int defender_payload(const struct defender_order *o, struct text *payload, struct err *e);
-/* The marker line out of a script's output: the last one, with our nonce; another one in the same
- * output has to say the same. Its JSON is appended. ERR_INVALID: none, several, another nonce, no
- * JSON. */
+/* The marker line out of a script's output, "CORDON1 NONCE JSON": exactly one, with our nonce. Its
+ * JSON is appended, without what wrapping put into it. ERR_INVALID: none, several, another nonce,
+ * no JSON; ERR_NOMEM. */
 int defender_marker(const char *out, size_t n, const char *nonce, struct text *json, struct err *e);
-/* And read. ERR_INVALID: a member is missing or of another kind. */
-int defender_read_said(const char *json, size_t n, struct defender_said *ret_said, struct err *e);
 /* May a result be fetched from there? (https, no user, no port, a host of the list) */
 bool defender_link_ok(const struct defender_settings *s, const char *url);
 

@@ -3,10 +3,11 @@
  *   defender.c          one request: its turn, token, sending, tries
  *   defender_find.c     machines: by name, by id, by tag
  *   defender_run.c      one script on one machine, from its start to its end
+ *   defender_fetch.c    what the script wrote
  *   defender_probe.c    would a run be possible now?
  *   defender_publish.c  the script into the library
  *   defender_read.c     what the service answers. Pure
- *   defender_marker.c   what the script answers, and what that means. Pure
+ *   defender_marker.c   what the script is told and answers, and what that means. Pure
  */
 #ifndef CORDON_CLOUD_DEFENDER_INSIDE_H
 #define CORDON_CLOUD_DEFENDER_INSIDE_H
@@ -104,6 +105,11 @@ struct defender_output { /* of the script, as the sensor brought it */
     struct text script; /* what it wrote */
 };
 
+struct defender_claim { /* what the script says of itself */
+    enum defender_end end;
+    char code[40], detail[200], computer[256]; /* shown */
+};
+
 enum defender_kind { DEFENDER_FIND, DEFENDER_TAGGED, DEFENDER_RUN, DEFENDER_PROBE, DEFENDER_PUT };
 enum { DEFENDER_CHECKS = 7 };
 
@@ -153,6 +159,8 @@ struct defender_call {
     bool sent;
     bool hash_skipped;
     struct defender_action action;
+    void (*on_output)(struct defender_call *c, const struct defender_output *out,
+                      const struct err *why_not);
 
     /* probe */
     struct defender_check checks[DEFENDER_CHECKS];
@@ -196,6 +204,12 @@ int defender_name_it(struct defender_call *c, const char *host, const char *mach
 int defender_the_one(const struct defender_call *c, struct defender_machine *ret_machine,
                      struct err *e);
 
+/* --- defender_fetch.c ------------------------------------------------------------------------ */
+/* What the script of c->action_id wrote; out is NULL where it cannot be had: why_not. */
+void defender_fetch(struct defender_call *c,
+                    void (*then)(struct defender_call *c, const struct defender_output *out,
+                                 const struct err *why_not));
+
 /* --- defender_read.c: pure ------------------------------------------------------------------- */
 bool defender_machine_id_ok(const char *s); /* 40 hexadecimal digits */
 /* Fill e from an answer that is no success. Always -1. `changes`: it may have acted. */
@@ -223,12 +237,19 @@ int defender_read_library(const struct cJSON *j, const char *name, char sha256_h
 bool defender_script_name_ok(const char *s);
 
 /* --- defender_marker.c: pure ----------------------------------------------------------------- */
+bool defender_payload_ok(const char *s);
+/* The body of runliveresponse, appended; our mark is in its comment. */
+void defender_write_start(struct text *body, const char *script, const char *payload,
+                          const char *nonce, const char *comment);
 /* What the link leads to. out->script is to be ended by text_done. */
 int defender_read_output(const char *body, size_t n, struct defender_output *out, struct err *e);
-/* What a final action means, with what its script wrote (out, said: NULL where that is not known;
+/* The marker's outcome. ERR_INVALID: none of its five words. */
+int defender_read_claim(const char *json, size_t n, struct defender_claim *ret_claim,
+                        struct err *e);
+/* What a final action means, with what its script wrote (out, claim: NULL where that is not known;
  * why_not: then). Fills end, words, code. */
 void defender_judge(const struct defender_action *a, const struct defender_output *out,
-                    const struct defender_said *said, const struct err *why_not, bool was_running,
+                    const struct defender_claim *claim, const struct err *why_not, bool was_running,
                     struct defender_result *r);
 bool defender_host_ok(const char *url, char *const *hosts, size_t n);
 

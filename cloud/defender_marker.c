@@ -1,9 +1,8 @@
 /* cloud/defender_marker.c -- what the script is told, what it answers, and what that means. Pure.
  *
- * The answer is one line, "CORDON1:<base64url of JSON>:END", among whatever else the sensor brings:
- * transcript lines, NULs, raw line feeds within JSON strings, another code page
- * (defender-endpoint.md 8.4, 11.5). It is believed only where it repeats the nonce of this very
- * run.
+ * The answer is one line, "CORDON1 NONCE JSON" (installer/defender/cordon-dc.ps1), among whatever
+ * else the sensor brings: transcript lines, NULs, raw line feeds within JSON strings, another code
+ * page (defender-endpoint.md 8.4). It counts only with the nonce of this very run.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,187 +10,162 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/jws.h"
 #include "cloud/defender_inside.h"
 #include "cloud/field.h"
 
-#define MARK "CORDON1:"
-#define MARK_END ":END"
+#define MARK "CORDON1 "
 
-enum { MARKER_MAX = 16 * 1024, PAYLOAD_MAX = 1024, DOMAIN_MAX = 253, JOB_MAX = 64 };
-enum { /* the script's exit codes, reference 11.5 */
-       EXIT_DONE = 0,
-       EXIT_PAYLOAD = 10,
-       EXIT_EXPIRED = 11,
-       EXIT_TARGET = 12,
-       EXIT_DIRECTORY = 20,
-       EXIT_RODC = 21,
-       EXIT_NO_EVENT = 30,
-       EXIT_HASH = 323, /* the sensor's own */
+enum {
+    PAYLOAD_MAX = 3900,
+    COMMENT_MAX = 800,
+    MARKER_MAX = 16 * 1024,
+    EXIT_HASH = 323, /* the sensor's own */
 };
 
 /* --- what it is told -------------------------------------------------------------------------- */
 
-static bool op_ok(const char *op)
+bool defender_payload_ok(const char *s)
 {
-    static const char *const known[] = {"disable", "enable", "expire-password", "reset-password",
-                                        "probe"};
+    static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
 
-    for (size_t i = 0; op != NULL && i < ARRAY_LEN(known); i++) {
-        if (strcmp(op, known[i]) == 0)
-            return true;
-    }
-    return false;
+    /* '{"' begins so; "c1_" stands before it later. What comes after "-Payload" is PowerShell's
+     * source (defender-endpoint.md 11.2): nothing else may ever get there. */
+    return s != NULL && strncmp(s, "eyJ", 3) == 0 && strlen(s) <= PAYLOAD_MAX &&
+           s[strspn(s, set)] == '\0';
 }
 
-int defender_payload(const struct defender_order *o, struct text *payload, struct err *e)
+void defender_write_start(struct text *body, const char *script, const char *payload,
+                          const char *nonce, const char *comment)
 {
-    CLEANUP(text_done) struct text json = TEXT_INIT(PAYLOAD_MAX);
-    struct json_out out;
+    CLEANUP(text_done) struct text args = TEXT_INIT(PAYLOAD_MAX + 64);
+    CLEANUP(text_done) struct text marked = TEXT_INIT(2048);
+    char words[COMMENT_MAX];
+    struct json_out o;
 
-    if (!op_ok(o->op) || (o->sid == NULL) != (strcmp(o->op, "probe") == 0) ||
-        (o->sid != NULL && !field_sid_ok(o->sid)) || o->nonce == NULL || strlen(o->nonce) != 16 ||
-        strspn(o->nonce, "0123456789abcdef") != 16 || o->exp_s <= 0 ||
-        !field_opaque_ok(o->domain) || !field_opaque_ok(o->job))
-        return err_set(e, ERR_USAGE, 0, "Defender: not an order for the script");
-    json_out_init(&out, &json);
-    json_out_object(&out, NULL);
-    json_out_i64(&out, "v", 1);
-    json_out_str(&out, "op", o->op);
-    if (o->sid != NULL)
-        json_out_str(&out, "sid", o->sid);
-    json_out_str(&out, "nonce", o->nonce);
-    json_out_i64(&out, "exp", o->exp_s);
-    json_out_bool(&out, "pwdNext", o->pwd_next);
-    json_out_bool(&out, "clearNever", o->clear_never);
-    json_out_str(&out, "dom", o->domain);
-    json_out_str(&out, "job", o->job);
-    json_out_end_object(&out);
-    if (text_check(&json, "Defender", e) < 0)
-        return -1;
-    jws_b64url(payload, json.s, json.len);
-    return text_check(payload, "Defender", e);
+    text_addf(&args, "-Payload c1_%s", payload);
+    field_copy(words, sizeof(words), comment);
+    text_addf(&marked, "cordon %s: %s", nonce, words);
+    body->failed = body->failed || args.failed || marked.failed;
+    json_out_init(&o, body);
+    json_out_object(&o, NULL);
+    json_out_array(&o, "Commands");
+    json_out_object(&o, NULL);
+    json_out_str(&o, "type", "RunScript");
+    json_out_array(&o, "params");
+    json_out_object(&o, NULL);
+    json_out_str(&o, "key", "ScriptName");
+    json_out_str(&o, "value", script);
+    json_out_end_object(&o);
+    json_out_object(&o, NULL);
+    json_out_str(&o, "key", "Args");
+    json_out_str(&o, "value", args.s);
+    json_out_end_object(&o);
+    json_out_end_array(&o);
+    json_out_end_object(&o);
+    json_out_end_array(&o);
+    json_out_str(&o, "Comment", marked.s);
+    json_out_end_object(&o);
 }
 
 /* --- the marker ------------------------------------------------------------------------------- */
 
-/* What stands between the marks at `s`, without what wrapping put into it. -1: it has no end. */
-static int marker_at(const char *s, const char *end, struct text *t)
+static bool is_filling(char c) /* what a console or the sensor puts in, and JSON cannot hold */
 {
-    text_clear(t);
-    s += strlen(MARK);
+    return c == '\r' || c == '\n' || c == '\0';
+}
+
+/* A line begins at s: nothing stands before it but other lines, NULs or a byte order mark. */
+static bool begins_line(const char *out, const char *s)
+{
+    return s == out || is_filling(s[-1]) || (s - out >= 3 && memcmp(s - 3, "\xef\xbb\xbf", 3) == 0);
+}
+
+/* The object that begins at s, up to its last bracket. -1: it has no end. */
+static int take_object(const char *s, const char *end, struct text *t)
+{
+    bool inside = false, escaped = false;
+    unsigned depth = 0;
+
     for (; s < end; s++) {
-        if ((size_t)(end - s) >= strlen(MARK_END) && memcmp(s, MARK_END, strlen(MARK_END)) == 0)
-            return 0;
-        if (*s == '\r' || *s == '\n' || *s == ' ' || *s == '\0')
+        if (is_filling(*s))
             continue;
         text_addc(t, *s);
+        if (inside) {
+            inside = escaped || *s != '"';
+            escaped = !escaped && *s == '\\';
+        } else if (*s == '"') {
+            inside = true;
+        } else if (*s == '{') {
+            depth++;
+        } else if (*s == '}' && --depth == 0) {
+            return s + 1 == end || is_filling(s[1]) || s[1] == ' ' ? 0 : -1;
+        }
     }
     return -1;
 }
 
-static int decode_marker(const struct text *raw, const char *nonce, struct text *json,
-                         struct err *e)
+/* s: behind the mark. */
+static int take_line(const char *s, const char *end, const char *nonce, struct text *t,
+                     struct err *e)
 {
-    const struct json_limits lim = {.bytes = MARKER_MAX, .depth = 4, .members = 64};
-    CLEANUP(json_freep) struct cJSON *j = NULL;
-    CLEANUP(cleanup_charp) char *buf = malloc(raw->len + 1);
-    const char *theirs;
-    size_t n = 0;
+    size_t n = strlen(nonce);
 
-    if (buf == NULL)
-        return err_set(e, ERR_NOMEM, 0, "Defender");
-    if (raw->len == 0 || !jws_unb64url((uint8_t *)buf, raw->len, raw->s, raw->len, &n))
-        return err_set(e, ERR_INVALID, 0, "the script's marker line is no base64url");
-    if (json_parse(buf, n, &lim, &j, e) < 0)
-        return err_wrap(e, "the script's marker line");
-    theirs = json_str(j, "nonce");
-    if (theirs == NULL || strcmp(theirs, nonce) != 0)
+    if ((size_t)(end - s) < n + 2 || memcmp(s, nonce, n) != 0 || s[n] != ' ')
         return err_set(e, ERR_INVALID, 0,
                        "the script's marker line is of another run: its nonce is not ours");
-    text_addn(json, buf, n);
-    return text_check(json, "Defender", e);
+    if (s[n + 1] != '{' || take_object(s + n + 1, end, t) < 0)
+        return err_set(e, ERR_INVALID, 0, "the script's marker line is cut, or no JSON");
+    return text_check(t, "the script's marker line", e);
 }
 
 int defender_marker(const char *out, size_t n, const char *nonce, struct text *json, struct err *e)
 {
-    CLEANUP(text_done) struct text first = TEXT_INIT(MARKER_MAX);
-    CLEANUP(text_done) struct text other = TEXT_INIT(MARKER_MAX);
-    const char *end = out + n, *at = out;
-    unsigned found = 0;
-
-    while ((at = memmem(at, (size_t)(end - at), MARK, strlen(MARK))) != NULL) {
-        struct text *t = found++ == 0 ? &first : &other;
-
-        if (marker_at(at, end, t) < 0)
-            return err_set(e, ERR_INVALID, 0, "the script's marker line is cut");
-        if (text_check(t, "the script's marker line", e) < 0)
-            return -1;
-        if (t == &other && strcmp(first.s, other.s) != 0)
-            return err_set(e, ERR_INVALID, 0, "the script wrote several marker lines that differ");
-        at += strlen(MARK);
-    }
-    if (found == 0)
-        return err_set(e, ERR_INVALID, 0, "the script wrote no marker line");
-    return decode_marker(&first, nonce, json, e);
-}
-
-static int read_number(const struct cJSON *j, const char *name, bool *ret_has, int64_t *ret,
-                       struct err *e)
-{
-    const struct cJSON *v = json_get(j, name);
-
-    *ret_has = v != NULL && !json_is_null(v);
-    if (*ret_has && !json_value_i64(v, ret))
-        return err_set(e, ERR_INVALID, 0, "'%s' is no whole number", name);
-    return 0;
-}
-
-static int read_event(const struct cJSON *j, struct defender_said *s, struct err *e)
-{
-    bool has;
-
-    if (j == NULL || json_is_null(j))
-        return 0;
-    if (!json_is_object(j))
-        return err_set(e, ERR_INVALID, 0, "'event' is no object");
-    if (read_number(j, "id", &has, &s->event_id, e) < 0 ||
-        read_number(j, "record", &has, &s->event_record, e) < 0 ||
-        field_time(j, "time", FIELD_MAY_LACK, &s->event_ms, e) < 0)
-        return -1;
-    return 0;
-}
-
-int defender_read_said(const char *json, size_t n, struct defender_said *ret_said, struct err *e)
-{
-    const struct json_limits lim = {.bytes = MARKER_MAX, .depth = 4, .members = 64};
+    const struct json_limits lim = {.bytes = MARKER_MAX, .depth = 8};
+    CLEANUP(text_done) struct text line = TEXT_INIT(MARKER_MAX);
     CLEANUP(json_freep) struct cJSON *j = NULL;
-    struct defender_said s = {0};
-    const struct cJSON *err;
-    int64_t version = 0;
-    bool has;
+    const char *end = out + n, *found = NULL;
+
+    for (const char *at = out; (at = memmem(at, (size_t)(end - at), MARK, strlen(MARK))) != NULL;
+         at += strlen(MARK)) {
+        if (!begins_line(out, at))
+            continue;
+        if (found != NULL)
+            return err_set(e, ERR_INVALID, 0, "the script wrote several marker lines");
+        found = at;
+    }
+    if (found == NULL)
+        return err_set(e, ERR_INVALID, 0, "the script wrote no marker line");
+    if (take_line(found + strlen(MARK), end, nonce, &line, e) < 0)
+        return -1;
+    if (json_parse(line.s, line.len, &lim, &j, e) < 0)
+        return err_wrap(e, "the script's marker line");
+    text_addn(json, line.s, line.len);
+    return text_check(json, "the script's marker line", e);
+}
+
+int defender_read_claim(const char *json, size_t n, struct defender_claim *ret_claim, struct err *e)
+{
+    static const enum defender_end ends[] = {DEFENDER_DONE, DEFENDER_ALREADY, DEFENDER_REFUSED,
+                                             DEFENDER_FAILED, DEFENDER_UNKNOWN};
+    const struct json_limits lim = {.bytes = MARKER_MAX, .depth = 8};
+    CLEANUP(json_freep) struct cJSON *j = NULL;
+    struct defender_claim c = {0};
+    const char *outcome;
 
     if (json_parse(json, n, &lim, &j, e) < 0)
         return err_wrap(e, "the script's marker line");
-    if (read_number(j, "v", &has, &version, e) < 0 ||
-        field_bool(j, "ok", FIELD_MUST, NULL, &s.ok, e) < 0 ||
-        field_bool(j, "already", FIELD_MAY_LACK, NULL, &s.already, e) < 0 ||
-        field_str(j, "op", FIELD_MAY_LACK, s.op, sizeof(s.op), e) < 0 ||
-        field_str(j, "dc", FIELD_MAY_LACK, s.dc, sizeof(s.dc), e) < 0 ||
-        field_str(j, "sid", FIELD_MAY_LACK, s.sid, sizeof(s.sid), e) < 0 ||
-        field_str(j, "lang", FIELD_MAY_LACK, s.lang, sizeof(s.lang), e) < 0 ||
-        read_number(j, "uacBefore", &s.has_uac_before, &s.uac_before, e) < 0 ||
-        read_number(j, "uacAfter", &s.has_uac_after, &s.uac_after, e) < 0 ||
-        read_number(j, "usn", &has, &s.usn, e) < 0 || read_event(json_get(j, "event"), &s, e) < 0)
-        return err_wrap(e, "the script's marker line");
-    if (version != 1)
-        return err_set(e, ERR_INVALID, 0, "the script's marker line is of another version");
-    err = json_get(j, "err");
-    if (err != NULL && !json_is_null(err) && json_value_str(err) == NULL)
-        return err_set(e, ERR_INVALID, 0, "the script's marker line: 'err' is no text");
-    (void)field_shown(s.err, sizeof(s.err), json_value_str(err));
-    *ret_said = s;
-    return 0;
+    outcome = json_str(j, "outcome");
+    (void)field_shown(c.code, sizeof(c.code), json_str(j, "code"));
+    (void)field_shown(c.detail, sizeof(c.detail), json_str(j, "detail"));
+    (void)field_shown(c.computer, sizeof(c.computer), json_str(j, "computer"));
+    for (size_t i = 0; outcome != NULL && i < ARRAY_LEN(ends); i++) {
+        if (strcmp(outcome, defender_end_word(ends[i])) == 0) {
+            c.end = ends[i];
+            *ret_claim = c;
+            return 0;
+        }
+    }
+    return err_set(e, ERR_INVALID, 0, "the script's marker line has no outcome that is known");
 }
 
 /* --- the result that the link leads to -------------------------------------------------------- */
@@ -278,37 +252,6 @@ int defender_read_output(const char *body, size_t n, struct defender_output *out
 
 /* --- what it means ---------------------------------------------------------------------------- */
 
-static void end(struct defender_result *r, enum defender_end how, enum err_code code)
-{
-    r->end = how;
-    r->code = code;
-}
-
-/* What the exit code alone says; NULL: nothing. */
-static const char *exit_words(const struct defender_output *out)
-{
-    if (out == NULL || !out->has_exit)
-        return NULL;
-    switch (out->exit_code) {
-    case EXIT_PAYLOAD:
-        return "it did not understand its argument";
-    case EXIT_EXPIRED:
-        return "the order had expired, or the DC's clock is wrong";
-    case EXIT_TARGET:
-        return "it refuses to touch that account";
-    case EXIT_DIRECTORY:
-        return "the directory refused";
-    case EXIT_RODC:
-        return "the DC is read-only";
-    case EXIT_NO_EVENT:
-        return "changed, and no event was seen";
-    case EXIT_HASH:
-        return "the sensor says that the file is not the one in the library";
-    default:
-        return NULL;
-    }
-}
-
 /* Appends; what does not fit is cut. */
 static void add_words(struct defender_result *r, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
@@ -323,89 +266,69 @@ static void add_words(struct defender_result *r, const char *fmt, ...)
     va_end(ap);
 }
 
-static void judge_done(const struct defender_output *out, const struct defender_said *s,
-                       struct defender_result *r)
+static void add_exit(struct defender_result *r, const struct defender_output *out)
 {
-    char dc[TEXT_SHOWN];
-
-    end(r, s->already ? DEFENDER_ALREADY : DEFENDER_DONE, ERR_OK);
-    add_words(r, "the script on %s says: %s", text_shown(dc, s->dc[0] != '\0' ? s->dc : "the DC"),
-              s->already ? "it was so already" : "done");
-    if (s->has_uac_after)
-        add_words(r, "; userAccountControl %lld", (long long)s->uac_after);
-    if (s->event_id != 0)
-        add_words(r, "; event %lld, record %lld", (long long)s->event_id,
-                  (long long)s->event_record);
-    else if (out->has_exit && out->exit_code == EXIT_NO_EVENT)
-        add_words(r, "; it saw no event of it");
+    if (out->has_exit && out->exit_code != 0)
+        add_words(r, "; exit code %lld%s", (long long)out->exit_code,
+                  out->exit_code == EXIT_HASH ? ": the sensor says that the file is not the one in "
+                                                "the library"
+                                              : "");
+    if (out->errors[0] != '\0')
+        add_words(r, "; %s", out->errors);
 }
 
-/* It says that it did not: is that a refusal, a failure, or can it not know? */
-static void judge_not_done(const struct defender_output *out, const struct defender_said *s,
-                           struct defender_result *r)
+static void judge_claim(const struct defender_output *out, const struct defender_claim *c,
+                        struct defender_result *r)
 {
-    bool untouched = !s->has_uac_before || (s->has_uac_after && s->uac_after == s->uac_before);
-    int64_t code = out->has_exit ? out->exit_code : -1;
-    const char *words = exit_words(out);
+    static const char *const words[] = {
+        [DEFENDER_DONE] = "done",         [DEFENDER_ALREADY] = "it was so already",
+        [DEFENDER_REFUSED] = "refused",   [DEFENDER_FAILED] = "failed, and nothing was changed",
+        [DEFENDER_UNKNOWN] = "not known",
+    };
+    bool good = c->end == DEFENDER_DONE || c->end == DEFENDER_ALREADY;
 
-    if (code == EXIT_PAYLOAD || code == EXIT_EXPIRED || code == EXIT_TARGET)
-        end(r, DEFENDER_REFUSED, ERR_REFUSED);
-    else if (code == EXIT_RODC || (code == EXIT_DIRECTORY && untouched))
-        end(r, DEFENDER_FAILED, ERR_REFUSED);
-    else
-        end(r, DEFENDER_UNKNOWN, ERR_UNPROVEN);
-    add_words(r, "the script on the DC says: not done");
-    if (words != NULL)
-        add_words(r, ": %s", words);
-    if (s->err[0] != '\0')
-        add_words(r, ": %s", s->err);
+    add_words(r, "the script on %s says: %s", c->computer[0] != '\0' ? c->computer : "the DC",
+              words[c->end]);
+    if (c->code[0] != '\0')
+        add_words(r, " (%s)", c->code);
+    if (c->detail[0] != '\0')
+        add_words(r, ": %s", c->detail);
+    add_exit(r, out);
+    r->end = c->end;
+    /* Its line is the last that it does: whoever ended it otherwise contradicts it. */
+    if (out->has_exit && out->exit_code != 0)
+        r->end = DEFENDER_UNKNOWN;
+    else if (good)
+        return;
+    r->code = r->end == DEFENDER_UNKNOWN ? ERR_UNPROVEN : ERR_REFUSED;
 }
 
 static void judge_silent(const struct defender_action *a, const struct defender_output *out,
                          const struct err *why_not, bool was_running, struct defender_result *r)
 {
     bool never_began = !a->began && !was_running && !a->succeeded;
-    const char *words = exit_words(out);
     char status[TEXT_SHOWN];
 
-    if (never_began)
-        end(r, DEFENDER_FAILED, a->cancelled ? ERR_TIMEOUT : ERR_REFUSED);
-    else
-        end(r, DEFENDER_UNKNOWN, ERR_UNPROVEN);
+    r->end = never_began ? DEFENDER_FAILED : DEFENDER_UNKNOWN;
+    r->code = !never_began ? ERR_UNPROVEN : a->cancelled ? ERR_TIMEOUT : ERR_REFUSED;
     add_words(r, "the action ended as '%s'%s", text_shown(status, a->status),
               never_began ? " before the script began" : "");
     if (why_not != NULL)
         add_words(r, ": %s", why_not->msg);
-    if (out != NULL && out->has_exit && out->exit_code != EXIT_DONE)
-        add_words(r, "; exit code %lld", (long long)out->exit_code);
-    if (words != NULL)
-        add_words(r, ": %s", words);
-    if (out != NULL && out->errors[0] != '\0')
-        add_words(r, "; %s", out->errors);
+    if (out != NULL)
+        add_exit(r, out);
     if (a->error[0] != '\0')
         add_words(r, "; %s", a->error);
 }
 
 void defender_judge(const struct defender_action *a, const struct defender_output *out,
-                    const struct defender_said *said, const struct err *why_not, bool was_running,
+                    const struct defender_claim *claim, const struct err *why_not, bool was_running,
                     struct defender_result *r)
 {
-    bool exit_agrees;
-
-    if (said == NULL || out == NULL) {
+    if (claim != NULL && out != NULL)
+        judge_claim(out, claim, r);
+    else
         judge_silent(a, out, why_not, was_running, r);
-        return;
-    }
-    exit_agrees = !out->has_exit || out->exit_code == EXIT_DONE || out->exit_code == EXIT_NO_EVENT;
-    if (said->ok && exit_agrees) {
-        judge_done(out, said, r);
-    } else if (!said->ok) {
-        judge_not_done(out, said, r);
-    } else {
-        end(r, DEFENDER_UNKNOWN, ERR_UNPROVEN);
-        add_words(r, "the script says that it was done, and ends with code %lld%s%s",
-                  (long long)out->exit_code, out->errors[0] != '\0' ? ": " : "", out->errors);
-    }
 }
 
 const char *defender_end_word(enum defender_end how)

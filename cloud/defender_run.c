@@ -7,7 +7,7 @@
  *   on_looked    among the machine's actions, the one whose comment has our nonce
  *   on_polled    until it is final: 10 s, then by and by 30 s
  *   on_deadline  cancels, and goes on reading until it is final, or for 90 s more
- *   on_link, on_result   what the script wrote; no token goes there
+ *   conclude     what the script wrote (defender_fetch.c), and what it means
  *   finish       the one way out
  *
  *   new -> checking -> starting -> polling -> fetching -> over
@@ -37,14 +37,10 @@ enum {
     SETTLE_POLL_MS = 5 * 1000,
     LOOKS = 6, /* 3, 6, 12, 24, 30 s apart */
     LOOK_MS = 3 * 1000,
-    LINK_MS = 5 * 1000,
-    LINK_TRIES = 3,
     CANCEL_TRIES = 3,
     START_TRY_MS = 30 * 1000,
     CANCEL_ALL_MS = 30 * 1000,
-    PAYLOAD_MAX = 3900,
     NONCE_MIN = 16,
-    COMMENT_MAX = 800,
 };
 /* A queued action lives three days (defender-endpoint.md 0): older ones are not ours. */
 #define LOOK_BACK_MS (INT64_C(4) * 24 * 3600 * 1000)
@@ -90,10 +86,6 @@ static void on_deadline(void *arg);
 static void cancel_now(struct defender_call *c);
 static void on_cancelled(struct defender_call *c, const struct defender_answer *a,
                          const struct err *e);
-static void ask_link(struct defender_call *c);
-static void on_link(struct defender_call *c, const struct defender_answer *a, const struct err *e);
-static void on_result(struct defender_call *c, const struct defender_answer *a,
-                      const struct err *e);
 static void finish(struct defender_call *c, struct defender_result *r);
 
 static void move(struct defender_call *c, enum run_state next)
@@ -177,15 +169,6 @@ static void wait_for(struct defender_call *c, uint64_t ms, void (*then)(struct d
 /* --- start --------------------------------------------------------------------------------------
  */
 
-static bool payload_ok(const char *s)
-{
-    static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-
-    /* '{"' begins so; "c1_" stands before it later. */
-    return s != NULL && strncmp(s, "eyJ", 3) == 0 && strlen(s) <= PAYLOAD_MAX &&
-           s[strspn(s, set)] == '\0';
-}
-
 static int prepare(struct defender_call *c, const char *nonce, uint64_t all_ms, defender_run_cb cb,
                    void (*first)(struct defender_call *c), struct err *e)
 {
@@ -207,7 +190,7 @@ int defender_run_start(struct defender *d, const struct defender_ask *ask, defen
 {
     CLEANUP(defender_call_freep) struct defender_call *c = NULL;
 
-    if (!payload_ok(ask->payload) || ask->machine_id == NULL)
+    if (!defender_payload_ok(ask->payload) || ask->machine_id == NULL)
         return err_set(e, ERR_USAGE, 0, "Defender: no payload, or no machine");
     if (defender_call_new(d, DEFENDER_RUN, arg, &c, e) < 0 ||
         defender_name_it(c, NULL, ask->machine_id, NULL, e) < 0 ||
@@ -304,39 +287,6 @@ static void on_library(struct defender_call *c, const struct defender_answer *a,
     post(c);
 }
 
-static void write_start(struct defender_call *c)
-{
-    CLEANUP(text_done) struct text args = TEXT_INIT(PAYLOAD_MAX + 64);
-    CLEANUP(text_done) struct text comment = TEXT_INIT(2048);
-    char words[COMMENT_MAX];
-    struct json_out o;
-
-    text_addf(&args, "-Payload c1_%s", c->payload);
-    field_copy(words, sizeof(words), c->comment);
-    text_addf(&comment, "cordon %s: %s", c->nonce, words);
-    text_clear(&c->body);
-    c->body.failed = args.failed || comment.failed;
-    json_out_init(&o, &c->body);
-    json_out_object(&o, NULL);
-    json_out_array(&o, "Commands");
-    json_out_object(&o, NULL);
-    json_out_str(&o, "type", "RunScript");
-    json_out_array(&o, "params");
-    json_out_object(&o, NULL);
-    json_out_str(&o, "key", "ScriptName");
-    json_out_str(&o, "value", c->d->script);
-    json_out_end_object(&o);
-    json_out_object(&o, NULL);
-    json_out_str(&o, "key", "Args");
-    json_out_str(&o, "value", args.s);
-    json_out_end_object(&o);
-    json_out_end_array(&o);
-    json_out_end_object(&o);
-    json_out_end_array(&o);
-    json_out_str(&o, "Comment", comment.s);
-    json_out_end_object(&o);
-}
-
 static void post(struct defender_call *c)
 {
     uint64_t now = loop_now(c->d->loop);
@@ -354,7 +304,8 @@ static void post(struct defender_call *c)
     defender_url(c, "/api/machines/");
     text_add(&c->url, c->machine_id);
     text_add(&c->url, "/runliveresponse");
-    write_start(c);
+    text_clear(&c->body);
+    defender_write_start(&c->body, c->d->script, c->payload, c->nonce, c->comment);
     defender_ask(c, &r);
 }
 
@@ -520,7 +471,7 @@ static void follow(struct defender_call *c)
     loop_timer_stop(&c->deadline);
     move(c, RUN_FETCHING);
     if (c->action.ran || c->action.succeeded || c->was_running)
-        ask_link(c);
+        defender_fetch(c, conclude);
     else
         conclude(c, NULL, NULL);
 }
@@ -619,88 +570,22 @@ static void conclude(struct defender_call *c, const struct defender_output *out,
 {
     CLEANUP(text_done) struct text marker = TEXT_INIT(32 * 1024);
     struct defender_result r = {0};
-    struct defender_said said;
+    struct defender_claim claim;
     struct err mine;
     bool is_said = out != NULL;
 
     if (is_said && (defender_marker(out->script.s, out->script.len, c->nonce, &marker, &mine) < 0 ||
-                    defender_read_said(marker.s, marker.len, &said, &mine) < 0)) {
+                    defender_read_claim(marker.s, marker.len, &claim, &mine) < 0)) {
         is_said = false;
         why_not = &mine;
     }
-    defender_judge(&c->action, out, is_said ? &said : NULL, why_not, c->was_running, &r);
+    defender_judge(&c->action, out, is_said ? &claim : NULL, why_not, c->was_running, &r);
     /* Neither a cancel nor the service's time-out ends a script that runs on the machine. */
     r.may_still_fire =
         r.end == DEFENDER_UNKNOWN && !is_said && (c->action.cancelled || c->action.timed_out);
     if (is_said) {
         r.marker = marker.s;
         r.marker_len = marker.len;
-        r.said = &said;
     }
     finish(c, &r);
-}
-
-static void ask_link(struct defender_call *c)
-{
-    const struct defender_request r = {.method = "GET", .needs = DEFENDER_READS, .then = on_link};
-
-    defender_url(c, "/api/machineactions/");
-    text_add(&c->url, c->action_id);
-    text_add(&c->url, "/GetLiveResponseResultDownloadLink(index=0)");
-    defender_ask(c, &r);
-}
-
-/* The result may be there a little later than the end. True: it is asked for once more. */
-static bool link_again(struct defender_call *c)
-{
-    struct err e;
-
-    return ++c->link_tries < LINK_TRIES && defender_wait(c, LINK_MS, ask_link, &e) == 0;
-}
-
-static void on_link(struct defender_call *c, const struct defender_answer *a, const struct err *e)
-{
-    const struct defender_request r = {
-        .method = "GET", .bare = true, .all_ms = ALL_MS / 15, .then = on_result};
-    const char *url = e == NULL ? json_str(a->json, "value") : NULL;
-    struct err mine;
-
-    if (e != NULL && e->code == ERR_NOTFOUND && link_again(c))
-        return;
-    if (e == NULL && url == NULL)
-        (void)err_set(&mine, ERR_INVALID, 0, "Defender: no link to the result");
-    else if (e == NULL && !defender_host_ok(url, c->d->hosts, c->d->host_count))
-        (void)err_set(&mine, ERR_INVALID, 0,
-                      "Defender: the link to the result leads to a host that is none of its own: "
-                      "not fetched");
-    else if (e != NULL)
-        mine = *e;
-    else {
-        /* It is its own credential: to nobody's log. */
-        text_clear(&c->url);
-        text_add(&c->url, url);
-        defender_ask(c, &r);
-        return;
-    }
-    conclude(c, NULL, &mine);
-}
-
-static void on_result(struct defender_call *c, const struct defender_answer *a, const struct err *e)
-{
-    struct defender_output out;
-    struct err mine;
-
-    text_wipe(&c->url);
-    if (e != NULL) {
-        /* 403: the link was good for half an hour. 404: not there yet. */
-        if ((e->native == 403 || e->native == 404) && link_again(c))
-            return;
-        conclude(c, NULL, e);
-        return;
-    }
-    if (defender_read_output(a->body, a->len, &out, &mine) < 0)
-        conclude(c, NULL, &mine);
-    else
-        conclude(c, &out, NULL);
-    text_done(&out.script);
 }

@@ -41,9 +41,7 @@ static void run_one(const struct run_case *c, size_t i, uint64_t all_ms)
         fail_msg("%zu: %s: %s (%d %d)", i, defender_end_word(g.r.end), g.r.words, g.r.cancelled,
                  g.r.may_still_fire);
     if (g.r.end == DEFENDER_DONE) {
-        assert_true(g.has_said);
-        assert_string_equal(g.said.dc, "dc01");
-        assert_non_null(strstr(g.marker, "\"nonce\":\"" NONCE "\""));
+        assert_string_equal(g.marker, "{\"v\":1,\"outcome\":\"done\",\"computer\":\"dc1\"}");
         assert_string_equal(g.r.action_id, ACTION);
     }
     defender_free(d);
@@ -55,7 +53,7 @@ static void runs(void **state)
     static const struct run_case cases[] = {
         {SAYS(POST(201, PENDING), POLL(PENDING), POLL(RUNNING), POLL(SUCCEEDED), LINK(BLOB),
               RESULT(OUTPUT(SAYS_DONE, 0))),
-         .end = DEFENDER_DONE, .words = "dc01 says: done"},
+         .end = DEFENDER_DONE, .words = "dc1 says: done"},
         {SAYS(LIBRARY("cordon-dc.ps1", HASH), POST(200, SUCCEEDED), LINK(BLOB),
               RESULT(OUTPUT(SAYS_DONE, 0))),
          .end = DEFENDER_DONE, .hash = true},
@@ -132,7 +130,7 @@ static void runs(void **state)
         {SAYS(POST(201, SUCCEEDED), LINK(BLOB), RESULT(OUTPUT(SAYS_OTHER, 0))),
          .end = DEFENDER_UNKNOWN, .words = "nonce is not ours"},
         {SAYS(POST(201, SUCCEEDED), LINK(BLOB), RESULT(OUTPUT(SAYS_DONE, 20))),
-         .end = DEFENDER_UNKNOWN, .words = "ends with code 20"},
+         .end = DEFENDER_UNKNOWN, .words = "exit code 20"},
         {SAYS(POST(201, SUCCEEDED), LINK("https://evil.test/x?sig=secret")),
          .end = DEFENDER_UNKNOWN, .words = "not fetched"},
         {SAYS(POST(201, SUCCEEDED), GET(LINK_PATH, "{}")), .end = DEFENDER_UNKNOWN,
