@@ -14,6 +14,7 @@
  */
 #include "agent/mde_leg.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,11 +22,11 @@
 
 #include "agent/cloud.h"
 #include "agent/cloud_leg.h"
+#include "agent/dc_payload.h"
 #include "agent/ledger.h"
 #include "agent/run_inside.h"
 #include "agent/world.h"
 #include "base/cleanup.h"
-#include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/stamp.h"
@@ -34,8 +35,8 @@
 #include "ldap/uac.h"
 
 enum { TARGETS = 32, OPS = 2, LOOK_MS = 1000, LOOKS_MS = 10 * 1000 };
-#define RUN_MS (8 * 60 * 1000) /* defender-endpoint.md 10 */
-#define EXPIRY_S 600           /* of the payload: less than the 15 min that the script takes */
+#define RUN_MS (8 * 60 * 1000)              /* defender-endpoint.md 10 */
+#define EXPIRY_MS (INT64_C(10) * 60 * 1000) /* of the order: the service may keep it for days */
 
 struct target {
     char host[256], machine[64]; /* machine: its id; "": found by name */
@@ -44,13 +45,15 @@ struct target {
 struct mde_leg {
     struct casefile *cf;
     struct defender *defender;
-    const char *ops[OPS];
+    enum dc_op ops[OPS];
     size_t op_count, op_at;
     struct target targets[TARGETS];
     size_t count, at;
     struct ad_sid sid;
+    struct ad_guid guid;
     char sid_text[AD_SID_TEXT];
-    char nonce[17], machine[64];
+    char machine[64];
+    struct dc_order order; /* of the run in hand */
     struct defender_call *call;
     bool running; /* call is a run: it is cancelled, not abandoned */
     struct loop_timer *timer;
@@ -77,25 +80,25 @@ static void settle(struct mde_leg *m);
 /* --- what there is
  * --------------------------------------------------------------------------------- */
 
-/* By the names of the script's own operations; 0: it has none for this. */
-static size_t ops_of(enum action a, const char *ret[OPS])
+/* The script's own operations; 0: it has none for this. */
+static size_t ops_of(enum action a, enum dc_op ret[OPS])
 {
     switch (a) {
     case ACT_DISABLE:
-        ret[0] = "disable";
+        ret[0] = DC_DISABLE;
         return 1;
     case ACT_ENABLE:
-        ret[0] = "enable";
+        ret[0] = DC_ENABLE;
         return 1;
     case ACT_EXPIRE:
-        ret[0] = "expire-password";
+        ret[0] = DC_EXPIRE_PASSWORD;
         return 1;
     case ACT_RESET:
-        ret[0] = "reset-password";
+        ret[0] = DC_RESET_PASSWORD;
         return 1;
     case ACT_CONTAIN:
-        ret[0] = "disable";
-        ret[1] = "reset-password";
+        ret[0] = DC_DISABLE;
+        ret[1] = DC_RESET_PASSWORD;
         return 2;
     default:
         return 0;
@@ -104,7 +107,7 @@ static size_t ops_of(enum action a, const char *ret[OPS])
 
 bool mde_leg_wanted(const struct casefile *cf)
 {
-    const char *ops[OPS];
+    enum dc_op ops[OPS];
 
     return cf->w->cfg->defender.on && cf->w->cloud != NULL && cf->w->cloud->defender != NULL &&
            cf->mde == NULL && !cf->dry_run && !cf->interrupted && run_ad_steps(cf) > 0 &&
@@ -112,20 +115,22 @@ bool mde_leg_wanted(const struct casefile *cf)
            ops_of(cf->plan->action, ops) > 0;
 }
 
-/* As AD has it, as Entra has it from AD, or as it was typed. */
+/* As AD has it, or as Entra has it from AD; the script goes by the GUID, and compares the SID. */
 static int find_sid(struct mde_leg *m, struct err *e)
 {
     const struct casefile *cf = m->cf;
     const struct cloud_leg *c = cf->cloud;
 
-    if (cf->resolved)
+    if (cf->resolved) {
         m->sid = cf->found.sid;
-    else if ((c == NULL || !c->has_user || c->user.sid == NULL ||
-              ad_sid_from_text(c->user.sid, strlen(c->user.sid), &m->sid) < 0) &&
-             ad_sid_from_text(cf->typed, strlen(cf->typed), &m->sid) < 0)
+        m->guid = cf->found.guid;
+    } else if (c == NULL || !c->has_user || c->user.sid == NULL ||
+               ad_sid_from_text(c->user.sid, strlen(c->user.sid), &m->sid) < 0 ||
+               !entra_anchor_guid(&c->user, m->guid.b)) {
         return err_set(e, ERR_NOTFOUND, 0,
-                       "Live Response needs the account's SID: no DC can be asked, and Entra knows "
-                       "none; name the account by its SID");
+                       "Live Response needs the account's SID and objectGUID: no DC can be asked, "
+                       "and Entra does not tell both");
+    }
     (void)ad_sid_to_text(&m->sid, m->sid_text);
     return 0;
 }
@@ -305,7 +310,6 @@ static void on_machine(void *arg, const struct defender_machine *machine, const 
 {
     struct mde_leg *m = arg;
     CLEANUP(text_done) struct text body = TEXT_INIT(4096);
-    uint8_t random[8];
     struct json_out o;
     struct err mine;
 
@@ -314,31 +318,39 @@ static void on_machine(void *arg, const struct defender_machine *machine, const 
         elsewhere(m, e->msg);
         return;
     }
-    if (id_random(random, sizeof(random), &mine) < 0) {
+    m->order = (struct dc_order){.op = m->ops[m->op_at],
+                                 .sid = m->sid,
+                                 .guid = m->guid,
+                                 .domain = m->cf->w->domain->name,
+                                 .expires_ms = stamp_now_ms() + EXPIRY_MS,
+                                 .case_id = m->cf->id};
+    m->order.must_change = m->order.op == DC_RESET_PASSWORD && m->cf->options.must_change;
+    m->order.clear_never_expires = m->cf->options.clear_never_expires &&
+                                   (m->order.op == DC_EXPIRE_PASSWORD || m->order.must_change);
+    if (dc_nonce(m->order.nonce, &mine) < 0) {
         elsewhere(m, mine.msg);
         return;
     }
-    id_hex(m->nonce, random, sizeof(random));
     (void)snprintf(m->machine, sizeof(m->machine), "%s", machine->id);
     json_out_init(&o, &body);
     json_out_object(&o, NULL);
     json_out_str(&o, "step", "mde");
     json_out_str(&o, "target", m->targets[m->at].host);
     json_out_str(&o, "machine", m->machine);
-    json_out_str(&o, "op", m->ops[m->op_at]);
-    json_out_str(&o, "nonce", m->nonce);
+    json_out_str(&o, "op", dc_op_word(m->order.op));
+    json_out_str(&o, "nonce", m->order.nonce);
     json_out_end_object(&o);
     if (text_check(&body, "intent", &mine) < 0 ||
         run_record(m->cf, "intent", body.s, on_intended, m, &mine) < 0)
         elsewhere(m, mine.msg);
 }
 
-static enum watch_what event_of(const char *op)
+static enum watch_what event_of(enum dc_op op)
 {
-    return strcmp(op, "disable") == 0           ? WATCH_DISABLED
-           : strcmp(op, "enable") == 0          ? WATCH_ENABLED
-           : strcmp(op, "expire-password") == 0 ? WATCH_EXPIRED
-                                                : WATCH_RESET;
+    return op == DC_DISABLE           ? WATCH_DISABLED
+           : op == DC_ENABLE          ? WATCH_ENABLED
+           : op == DC_EXPIRE_PASSWORD ? WATCH_EXPIRED
+                                      : WATCH_RESET;
 }
 
 /* The script runs as LocalSystem. */
@@ -366,25 +378,17 @@ static void on_intended(void *arg, const struct err *e)
     struct mde_leg *m = arg;
     CLEANUP(text_done) struct text payload = TEXT_INIT(8192);
     char comment[300];
-    struct defender_order order = {.op = m->ops[m->op_at],
-                                   .sid = m->sid_text,
-                                   .nonce = m->nonce,
-                                   .exp_s = stamp_now_ms() / 1000 + EXPIRY_S,
-                                   .pwd_next = m->cf->options.must_change,
-                                   .clear_never = m->cf->options.clear_never_expires,
-                                   .domain = m->cf->w->domain->name,
-                                   .job = m->cf->id};
     struct defender_ask ask = {
-        .machine_id = m->machine, .nonce = m->nonce, .comment = comment, .all_ms = RUN_MS};
+        .machine_id = m->machine, .nonce = m->order.nonce, .comment = comment, .all_ms = RUN_MS};
     struct err mine;
 
     if (e != NULL || m->cf->interrupted) {
         elsewhere(m, e != NULL ? e->msg : "told to stop");
         return;
     }
-    (void)snprintf(comment, sizeof(comment), "cordon case %s: %s %s", m->cf->id, order.op,
-                   m->sid_text);
-    if (defender_payload(&order, &payload, &mine) < 0) {
+    (void)snprintf(comment, sizeof(comment), "cordon case %s: %s %s", m->cf->id,
+                   dc_op_word(m->order.op), m->sid_text);
+    if (dc_payload_build(&m->order, &payload, &mine) < 0) {
         elsewhere(m, mine.msg);
         return;
     }
@@ -396,34 +400,79 @@ static void on_intended(void *arg, const struct err *e)
         return;
     }
     m->running = true;
-    log_info("case=%s %s through Live Response on %s: this takes minutes", m->cf->id, order.op,
-             m->targets[m->at].host);
+    log_info("case=%s %s through Live Response on %s: this takes minutes", m->cf->id,
+             dc_op_word(m->order.op), m->targets[m->at].host);
+}
+
+/* What the script claims, in our words. */
+static void take_said(struct mde_leg *m, const struct dc_said *said)
+{
+    static const enum defender_end ends[] = {[DC_DONE] = DEFENDER_DONE,
+                                             [DC_ALREADY] = DEFENDER_ALREADY,
+                                             [DC_REFUSED] = DEFENDER_REFUSED,
+                                             [DC_FAILED] = DEFENDER_FAILED,
+                                             [DC_UNKNOWN] = DEFENDER_UNKNOWN};
+    const char *words = dc_code_words(said->code);
+    char detail[TEXT_SHOWN];
+
+    m->end = ends[said->outcome];
+    if (said->outcome == DC_DONE && said->has_uac_before && said->has_uac_after &&
+        said->uac_before != said->uac_after)
+        (void)snprintf(m->why, sizeof(m->why),
+                       "the script says: userAccountControl %" PRIu32 " -> %" PRIu32,
+                       said->uac_before, said->uac_after);
+    else if (said->outcome == DC_DONE || said->outcome == DC_ALREADY)
+        (void)snprintf(m->why, sizeof(m->why), "the script says: %s",
+                       dc_outcome_word(said->outcome));
+    else
+        (void)snprintf(m->why, sizeof(m->why), "the script says: %.200s%s%.150s",
+                       words != NULL ? words : said->code, said->detail[0] != '\0' ? ": " : "",
+                       text_shown(detail, said->detail));
+}
+
+static void not_said(struct mde_leg *m, const char *why)
+{
+    m->end = DEFENDER_UNKNOWN;
+    (void)snprintf(m->why, sizeof(m->why), "it ran, and what came back proves nothing: %.280s",
+                   why);
 }
 
 static void on_ran(void *arg, const struct defender_result *r)
 {
     struct mde_leg *m = arg;
 
+    struct dc_said said;
+    struct err mine;
+
     m->call = NULL;
     m->running = false;
     m->end = r->end;
-    if (!r->may_still_fire && (r->end == DEFENDER_BUSY || r->end == DEFENDER_FAILED)) {
+    (void)snprintf(m->why, sizeof(m->why), "%.390s", r->words);
+    /* Only a marker that fits the order says how it went. */
+    if (r->marker != NULL && dc_marker_read(r->marker, r->marker_len, &m->order, &said, &mine) == 0)
+        take_said(m, &said);
+    else if (r->marker != NULL || r->end == DEFENDER_DONE || r->end == DEFENDER_ALREADY)
+        not_said(m, r->marker != NULL ? mine.msg : "no answer of the script");
+    if (r->may_still_fire) {
+        size_t n = strlen(m->why);
+
+        if (m->end != DEFENDER_DONE && m->end != DEFENDER_ALREADY)
+            m->end = DEFENDER_UNKNOWN;
+        (void)snprintf(m->why + n, sizeof(m->why) - n,
+                       "; it could not be cancelled and may still run");
+    }
+    if (m->end == DEFENDER_BUSY || m->end == DEFENDER_FAILED) {
         watch_expect_cancel(&m->expect);
-        elsewhere(m, r->words);
+        elsewhere(m, m->why);
         return;
     }
-    if (r->end == DEFENDER_REFUSED) {
+    if (m->end == DEFENDER_REFUSED) {
         watch_expect_cancel(&m->expect);
         m->some_refused = true;
-        (void)snprintf(m->why, sizeof(m->why), "%.390s", r->words);
-        tell(m, OUT_REFUSED, PROOF_NONE, "%s", r->words);
+        tell(m, OUT_REFUSED, PROOF_NONE, "%s", m->why);
         leg_ends(m);
         return;
     }
-    if (r->end == DEFENDER_BUSY || r->end == DEFENDER_FAILED)
-        m->end = DEFENDER_UNKNOWN; /* it may still be done */
-    (void)snprintf(m->why, sizeof(m->why), "%.300s%s", r->words,
-                   r->may_still_fire ? "; it could not be cancelled and may still run" : "");
     m->look_until = loop_now(m->cf->w->loop) + LOOKS_MS;
     if (m->expect != NULL)
         watch_expect_settle(m->expect, NULL, m->cf->w->cfg->confirm_ms);
@@ -437,13 +486,11 @@ static void on_ran(void *arg, const struct defender_result *r)
 
 static bool is_so(const struct mde_leg *m, const struct ad_account *a)
 {
-    const char *op = m->ops[m->op_at];
-
-    if (strcmp(op, "expire-password") == 0)
+    if (m->order.op == DC_EXPIRE_PASSWORD)
         return a->has_pwd_last_set && a->pwd_last_set == 0;
-    if (strcmp(op, "reset-password") == 0)
+    if (m->order.op == DC_RESET_PASSWORD)
         return false; /* a password shows nothing; only the log does */
-    return ((a->uac & AD_UAC_ACCOUNTDISABLE) != 0) == (strcmp(op, "disable") == 0);
+    return ((a->uac & AD_UAC_ACCOUNTDISABLE) != 0) == (m->order.op == DC_DISABLE);
 }
 
 static void look(void *arg)
@@ -471,8 +518,7 @@ static void on_look(void *arg, struct ad_account *a, const struct err *e)
     m->shown = a != NULL && is_so(m, a);
     ad_account_free(a);
     if (!m->shown && !m->cf->interrupted && loop_now(m->cf->w->loop) < m->look_until &&
-        strcmp(m->ops[m->op_at], "reset-password") !=
-            0) { /* from another DC: it has to come there */
+        m->order.op != DC_RESET_PASSWORD) { /* from another DC: it has to come there */
         m->timer = loop_timer_start(m->cf->w->loop, LOOK_MS, look, m);
         if (m->timer != NULL)
             return;

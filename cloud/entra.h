@@ -55,6 +55,10 @@ struct entra_facts {
  * sides do not fit, both shown; ERR_AMBIGUOUS: two users. */
 int entra_match_start(struct graph *g, const struct entra_facts *f, entra_user_cb cb, void *arg,
                       struct entra_call **ret_call, struct err *e);
+/* Its onPremisesImmutableId as an objectGUID, 16 bytes as AD stores them (it may also be an
+ * mS-DS-ConsistencyGuid of its own). False: none, or of another form. */
+bool entra_anchor_guid(const struct entra_user *u, uint8_t ret_guid[16]);
+
 /* By what a person typed, where AD cannot say who it is: object id, UPN, mail, SID, immutable id; a
  * sAMAccountName only of `domain`. */
 int entra_find_start(struct graph *g, const char *typed, const char *domain, entra_user_cb cb,

@@ -6,6 +6,7 @@
  *   on_by_anchor        nobody else may have it
  *   on_by_name          only to warn: a user of that name who is not linked to AD
  */
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -329,4 +330,16 @@ int entra_find_start(struct graph *g, const char *typed, const char *domain, ent
     if (ret_call != NULL)
         *ret_call = &m->base;
     return 0;
+}
+
+bool entra_anchor_guid(const struct entra_user *u, uint8_t ret_guid[16])
+{
+    uint8_t buf[24];
+
+    if (u->immutable_id == NULL || strlen(u->immutable_id) != 24 ||
+        strcmp(u->immutable_id + 22, "==") != 0 ||
+        EVP_DecodeBlock(buf, (const unsigned char *)u->immutable_id, 24) != 18)
+        return false;
+    memcpy(ret_guid, buf, 16);
+    return true;
 }

@@ -54,7 +54,7 @@ ok $? "each of the $count is seen"
 for s in "${scripts[@]}"; do
     grep -qF 'PSCmdlet.ShouldProcess(' "$s" || continue
     sed 's/PSCmdlet\.ShouldProcess(/PSCmdlet.ShouldContinue(/' "$s" >"$dir/unasked.ps1"
-    rules "$dir/unasked.ps1" "${scripts[0]%/*}"/*Common.ps1
+    rules "$dir/unasked.ps1" installer/windows/*Common.ps1
     [ "$(grep -c 'not behind ShouldProcess' "$dir/out")" -ge "$(grep -c 'PSCmdlet.ShouldProcess(' "$s")" ]
     ok $? "without its questions $s is found"
 done
@@ -113,6 +113,8 @@ elseif ($PSCmdlet.ShouldProcess('x')) { foreach ($i in Get-Item x) { $i.CommitCh
 P
 try good "looking" <<'P'
 Get-Item -Path x | Where-Object { $_ } | Out-Null
+Add-Type -AssemblyName System.DirectoryServices.Protocols
+Start-Sleep -Milliseconds 500
 & auditpol.exe /get /category:*
 'Event Log Readers may read it'
 P
@@ -142,6 +144,11 @@ try bad "a subcategory by its name" "translated" <<<"& auditpol.exe /get '/subca
 try bad "a firewall rule by its name" "take -Name or -Group" <<<"Get-NetFirewallRule -DisplayName 'x'"
 try bad "an alias" "an alias" <<<'Get-X | % { $_ }'
 try bad "what cannot be seen" "it can't be seen" <<<'. $file'
+try bad "text made a program" "text must not be run" <<<'[scriptblock]::Create($a).Invoke()'
+try bad "... by the host" "text must not be run" <<<'$ExecutionContext.InvokeCommand.InvokeScript($a)'
+try bad "... by the shell's own parser" "text must not be run" <<<'$b = $ExecutionContext.InvokeCommand.ExpandString($a)'
+try bad "... by the compiler" "not behind ShouldProcess: Add-Type" <<<'Add-Type -TypeDefinition $a'
+try bad "... named as a file" "not behind ShouldProcess: Add-Type" <<<'Add-Type -AssemblyName x -Path $a'
 try bad "a later PowerShell" "not in Windows PowerShell 5.1" <<<'Get-X && Get-Y'
 try bad "a letter that is not ASCII" "not ASCII" <<<'$a = "ä"'
 echo "1..$n"

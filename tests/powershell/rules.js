@@ -17,12 +17,16 @@ const CHANGES = new RegExp('^(' + ['Add', 'Clear', 'Complete', 'Copy', 'Disable'
 // ... but for these: they change the script itself only.
 const HARMLESS = new Set(['new-object', 'new-timespan', 'new-guid', 'set-strictmode', 'set-variable', 'set-location',
     'import-module', 'import-csv', 'write-host', 'write-output', 'write-error', 'write-warning', 'write-verbose',
-    'write-information', 'out-null', 'out-string']);
+    'write-information', 'out-null', 'out-string', 'start-sleep']);
 const ALSO = new Set(['out-file']);
+// What comes with .NET may be loaded; what it compiles may not.
+const LOADS = /^Add-Type -AssemblyName [A-Za-z][\w.]*$/;
 // Methods of .NET and ADSI that change something.
 const METHODS = new Set(['commitchanges', 'setinfo', 'savechanges', 'delete', 'deletetree', 'writealltext', 'writealllines',
     'writeallbytes', 'appendalltext', 'createdirectory', 'moveto', 'setpassword', 'changepassword', 'invokeset', 'invoke',
     'put', 'putex', 'setvalue', 'createsubkey', 'deletevalue', 'sendrequest', 'start', 'kill']);
+// ... and those that make a program of a text.
+const RUNS = new Set(['invokescript', 'newscriptblock', 'expandstring', 'addscript']);
 // Programs, and the words after which they only look.
 const PROGRAMS = {
     'auditpol.exe': /^\/(get|list|backup)$/, 'wevtutil.exe': /^(gl|gli|qe|el)$/, 'winrm.cmd': /^(get|enumerate|e|g|id)$/,
@@ -83,7 +87,7 @@ function changes(tree, functions, say) {
             if (!PROGRAMS[name].test(unquoted(word).toLowerCase())) found.push(c);
         } else if (/\.(exe|cmd|com|bat|vbs)$/.test(name)) {
             found.push(c);
-        } else if (functions.has(name) || HARMLESS.has(name)) {
+        } else if (functions.has(name) || HARMLESS.has(name) || LOADS.test(c.text)) {
             continue;
         } else if (!/^[a-z]+-[a-z0-9]+$/.test(name)) {
             say(c, `"${text(nameNode)}": an alias, or a program without its ending`);
@@ -98,6 +102,9 @@ function changes(tree, functions, say) {
         const looks = (method === 'delete' && given === '($scratch)') || // our own scratch file
             (method === 'sendrequest' && /search/i.test(given));
         if (METHODS.has(method) && !looks) found.push(c);
+        if (RUNS.has(method) || /^\[(System\.Management\.Automation\.)?(scriptblock|powershell)\]::/i.test(c.text)) {
+            say(c, 'text must not be run');
+        }
     }
     for (const r of within(tree, 'redirection')) {
         if (!/^(\*|\d)?>&\d$|>\s*\$null$/i.test(r.text)) found.push(r);
@@ -159,7 +166,8 @@ function check(file, parse, common) {
         if (!n.isNamed && ['&&', '||', '??', '?.'].includes(n.text)) say(n, `${n.text} is not in Windows PowerShell 5.1`);
     }
 
-    const strict = (t) => /^Set-StrictMode -Version \d/m.test(t) && /^\$ErrorActionPreference = 'Stop'$/m.test(t);
+    // Indented: in the function that does it all, where a script is dot-sourced by somebody else.
+    const strict = (t) => /^ *Set-StrictMode -Version \d/m.test(t) && /^ *\$ErrorActionPreference = 'Stop'$/m.test(t);
     if (!strict(source) && !common.some((c) => source.includes(`'${c.name}'`) && strict(c.source))) {
         at(1, 'no strict mode, or errors do not stop it');
     }

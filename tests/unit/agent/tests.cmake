@@ -30,3 +30,4 @@ target_link_options(test_agent_holdwatch PRIVATE
     -Wl,--wrap=entra_read_start -Wl,--wrap=entra_cancel -Wl,--wrap=loop_timer_start
     -Wl,--wrap=loop_timer_stop -Wl,--wrap=loop_now -Wl,--wrap=stamp_now_ms
     -Wl,--wrap=evlog_source_dc)
+cordon_test(agent dc_payload cordon_agent)
