@@ -16,3 +16,4 @@ target_link_libraries(schema_results PRIVATE cordon_agent cordon_flags)
 cordon_test(agent policy_only cordon_agent)
 target_link_options(test_agent_policy_only PRIVATE
     -Wl,--wrap=ad_search_start -Wl,--wrap=ad_dcs_domain)
+cordon_test(agent requests cordon_agent PkgConfig::SQLITE)
