@@ -93,7 +93,7 @@ int run_case_start(struct world *w, const struct request *r,
         cf->id[0] = '\0'; /* nothing is recorded, so there is nothing to look up */
     } else if (r->case_id != NULL) {
         (void)snprintf(cf->id, sizeof(cf->id), "%s", r->case_id);
-        cf->recorded = true;
+        cf->recorded = !r->unrecorded;
     } else if (id_ulid(cf->id, cf->started_ms, e) < 0) {
         goto fail;
     }

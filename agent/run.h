@@ -23,6 +23,7 @@ struct request {
     bool in_ad, in_cloud; /* where to act; at least one */
     /* resume: the case as the ledger has it */
     const char *case_id;          /* NULL: a new one */
+    bool unrecorded;              /* nothing of that case is on record yet */
     const struct ad_found *known; /* the account is known by GUID: no look-up by name */
     const struct prior *priors;
     const char *(*prior_names)[2]; /* step, target of each */
