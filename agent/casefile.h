@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/guard.h"
 #include "agent/plan.h"
 #include "agent/step.h"
 #include "agent/verdict.h"
@@ -23,6 +24,18 @@ struct casefile;
 struct cloud_leg;
 struct okta_leg;
 struct mdi_leg;
+
+/* What holds for a request that the service carries out, beside the guards; all zero: nothing. */
+struct run_terms {
+    bool parks;                /* told to stop: it is left for the next start, without a verdict */
+    bool taken_over;           /* another run, whose ledger is not ours, may have acted on it */
+    int64_t issued_ms;         /* when it was asked for: what was changed since is not ours */
+    const struct policy *only; /* the accounts that its signer may name (policy_only); NULL: any */
+    /* Asked once before the first effect, unless somebody approved: false holds the case by the
+     * rule "brake", with `why`. */
+    bool (*let)(void *arg, const struct casefile *cf, char *why, size_t size);
+    void *let_arg;
+};
 
 enum effect_state {
     EFFECT_WAITING, /* for its DC */
@@ -94,7 +107,9 @@ struct casefile {
     struct options options;
     char *typed;                             /* the account as it was asked for */
     const char *reason, *ticket, *requester; /* borrowed from the request */
-    bool dry_run, privileged;
+    bool dry_run;
+    struct guard_leave leave;
+    struct run_terms terms;
 
     struct ad_found found;
     bool resolved;
@@ -128,6 +143,7 @@ struct casefile {
     bool converged, reverted, converge_done;
     size_t pushes_open;
 
+    bool for_two; /* held, and one person's approval will not do */
     char rule[64];
     char *detail; /* or NULL: case_detail */
     enum verdict verdict;

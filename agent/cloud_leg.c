@@ -262,6 +262,9 @@ static void on_guarded(void *arg, const struct entra_guard *g, const struct err 
         l->refused = true;
         l->rule = "cannot-judge";
         leg_why(l, &mine);
+    } else if (g->is == ENTRA_PRIVILEGED && l->cf->leave.twice &&
+               l->cf->w->cfg->policy.allow_privileged) {
+        log_info("case=%s privileged in Entra, and approved by two", l->cf->id);
     } else if (g->is != ENTRA_ORDINARY) {
         (void)err_set(&mine, ERR_REFUSED, 0, "%s", g->words);
         l->refused = true;

@@ -426,7 +426,7 @@ static int launch_one(struct driver *d, size_t i, struct err *e)
                         .ticket = a->ticket,
                         .requester = d->requester,
                         .dry_run = a->dry_run,
-                        .privileged = a->privileged,
+                        .leave = {.privileged = a->privileged},
                         .in_ad = a->on_prem || !a->cloud,
                         .in_cloud = a->cloud || !a->on_prem};
 
@@ -439,7 +439,7 @@ static int launch_one(struct driver *d, size_t i, struct err *e)
             r.options = d->load->options;
             r.options.left = d->load->left;
             r.options.okta_id = a->options.okta_id;
-            r.privileged = d->load->privileged;
+            r.leave.privileged = d->load->privileged;
             r.case_id = d->load->id;
             r.priors = d->load->priors;
             r.prior_names = d->load->names;

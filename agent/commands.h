@@ -32,6 +32,7 @@ int cmd_defender(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_submit(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
+int cmd_run(int argc, char **argv);
 
 /* Take up an unfinished case where it was (cmd_action.c). */
 int cmd_resume(const char *prefix, bool json, bool as_agent);
@@ -43,6 +44,8 @@ const char *cmd_config_path(void); /* CORDON_CONFIG, or the default */
 int cmd_load(struct cfg **ret_cfg);
 /* Our state directory: CORDON_STATE, the service's STATE_DIRECTORY, or ~/.local/state/cordon. */
 int cmd_state_dir(char *buf, size_t size, struct err *e);
+/* The service's socket: as configured, or "control" in its runtime or state directory. */
+int cmd_socket_path(const struct cfg *cfg, char *buf, size_t size, struct err *e);
 /* The domain for `wanted` (NULL: the first configured). */
 const struct cfg_domain *cmd_domain(const struct cfg *cfg, const char *wanted, struct err *e);
 /* --dc HOST: a DNS name (no address) that is listed in the configuration or ends in the domain. */

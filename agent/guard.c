@@ -7,7 +7,7 @@
 #include "base/text.h"
 
 bool guard_judge(const struct world *w, const struct ad_dc *dc, const struct ad_account *a,
-                 int families, bool privileged, struct judgement *ret)
+                 int families, struct guard_leave leave, struct judgement *ret)
 {
     struct ad_guard_facts f = {
         .own_sid = dc->self,
@@ -38,21 +38,26 @@ bool guard_judge(const struct world *w, const struct ad_dc *dc, const struct ad_
     case AD_MAY:
         break;
     case AD_REFUSE_PRIVILEGED:
+        if (leave.twice && w->cfg->policy.allow_privileged)
+            break;
         ret->rule = v.rule;
         ret->group = v.by.n != 0;
-        if (privileged && w->cfg->policy.allow_privileged) {
+        if (leave.privileged && w->cfg->policy.allow_privileged) {
             /* Never on one person's word. */
             ret->verdict = VERDICT_HELD;
+            ret->for_two = true;
             (void)snprintf(ret->detail, sizeof(ret->detail),
                            "%s; --privileged needs a second person's approval", v.detail);
             return false;
         }
         (void)snprintf(ret->detail, sizeof(ret->detail), "%s%s", v.detail,
-                       privileged ? "; --privileged is not allowed by the configuration "
-                                    "([policy] allow_privileged)"
-                                  : "");
+                       leave.privileged ? "; --privileged is not allowed by the configuration "
+                                          "([policy] allow_privileged)"
+                                        : "");
         return false;
     case AD_HOLD:
+        if (leave.approved)
+            break;
         ret->verdict = VERDICT_HELD;
         ret->rule = v.rule;
         (void)snprintf(ret->detail, sizeof(ret->detail), "%s", v.detail);
@@ -71,7 +76,8 @@ bool guard_judge(const struct world *w, const struct ad_dc *dc, const struct ad_
                        text_shown(shown, w->domain->base));
         return false;
     }
-    if (!policy_lists(w->policy, families, a, &ret->rule, ret->detail, sizeof(ret->detail))) {
+    if (!leave.approved &&
+        !policy_lists(w->policy, families, a, &ret->rule, ret->detail, sizeof(ret->detail))) {
         ret->verdict = VERDICT_HELD;
         return false;
     }

@@ -13,18 +13,26 @@
 #include "ldap/account.h"
 #include "ldap/dcs.h"
 
+/* What people have said beforehand. None of it lifts a hard rule. */
+struct guard_leave {
+    bool privileged; /* a privileged account is meant: held for two people, where that is allowed */
+    bool approved;   /* somebody approved of what a list or the directory holds for a person */
+    bool twice;      /* two people did: also of a privileged account, where that is allowed */
+};
+
 struct judgement {
     enum verdict verdict; /* REFUSED or HELD */
     const char *rule;
     char detail[400];
     struct ad_sid by; /* the group that decided, if one did */
     bool group;
+    bool for_two;   /* HELD, and one person's approval will not do */
     unsigned hints; /* AD_HINT_*, whatever the answer */
 };
 
-/* All guards. families: POLICY_DISABLE | POLICY_CREDENTIALS, whose lists apply; privileged:
- * --privileged was asked for. True: it may be touched. Needs the world's policy. */
+/* All guards. families: POLICY_DISABLE | POLICY_CREDENTIALS, whose lists apply. True: it may be
+ * touched. Needs the world's policy. */
 bool guard_judge(const struct world *w, const struct ad_dc *dc, const struct ad_account *a,
-                 int families, bool privileged, struct judgement *ret);
+                 int families, struct guard_leave leave, struct judgement *ret);
 
 #endif

@@ -83,6 +83,16 @@ int ledger_cases(struct ledger *l, bool unfinished_only, unsigned limit, ledger_
  * ERR_AMBIGUOUS (the text names two), ERR_USAGE (too short, or no such characters in an id). */
 int ledger_find_case(struct ledger *l, const char *prefix, char ret_id[27], struct err *e);
 
+/* What became of one request: the records of the kinds "request", "held", "decision", "result",
+ * "delivered" and "refused" whose body begins {"request":"<this>"; in order. */
+int ledger_each_request(struct ledger *l, const char *request, ledger_each_cb cb, void *arg,
+                        struct err *e);
+/* The last record of each request that waits for something, oldest first: a "request" without a
+ * "delivered" behind it; and then a "result" of one that was never taken, the same. */
+int ledger_open_requests(struct ledger *l, ledger_each_cb cb, void *arg, struct err *e);
+/* The highest time that any record has, 0 without one. Reads all of them. */
+int ledger_latest_ms(struct ledger *l, int64_t *ret_ms, struct err *e);
+
 /* Recompute the chain, and check the file itself. On a fault: ERR_INVALID and the first bad seq in
  * words: altered, missing, inserted, shorter than the anchor. The count is that of ledger_head. */
 int ledger_verify(struct ledger *l, int64_t *ret_count, char ret_head_hex[65], struct err *e);

@@ -23,6 +23,7 @@ enum { BUSY_MS = 5000 }; /* how long another process may hold the ledger */
  * The indexes hold what `cases` asks, so that it reads no bodies of records it does not show:
  *   record_opened   the "case" records, newest first
  *   record_turn     for one case, which of the three kinds that open and close it came last
+ *   record_request  for one request, what became of it (LEDGER_REQUEST_KINDS)
  */
 const struct ledger_migration ledger_migrations[] = {
     {"the first tables", "CREATE TABLE record ("
@@ -45,6 +46,10 @@ const struct ledger_migration ledger_migrations[] = {
                          " pruned INTEGER NOT NULL,"
                          " pruned_head BLOB NOT NULL) STRICT;"
                          "INSERT INTO anchor VALUES (1, 0, zeroblob(32), 0, zeroblob(32));"},
+    {"requests by their ids",
+     "CREATE INDEX record_request"
+     " ON record (kind, " LEDGER_REQUEST_OF("body") ", seq)"
+                                                    " WHERE kind IN " LEDGER_REQUEST_KINDS ";"},
 };
 const size_t ledger_migration_count = ARRAY_LEN(ledger_migrations);
 

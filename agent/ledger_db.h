@@ -12,6 +12,12 @@
 
 #define LEDGER_DB_APPLICATION 0x63726e64 /* "crnd", in the file's header */
 
+/* What is found by the request that it is about; and where that stands: the body begins with
+ * {"request":"ID". (json_extract may not be in a schema that is not trusted.) Part of the format,
+ * since an index is made with both. */
+#define LEDGER_REQUEST_KINDS "('request', 'held', 'decision', 'result', 'delivered', 'refused')"
+#define LEDGER_REQUEST_OF(body) "substr(" body ", 13, instr(substr(" body ", 13), '\"') - 1)"
+
 /* migrations[i] brings a file from version i to i + 1. */
 struct ledger_migration {
     const char *what;

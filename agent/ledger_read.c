@@ -30,12 +30,24 @@ static int bind_i64(sqlite3 *db, sqlite3_stmt *s, int i, int64_t v, struct err *
 
 /* --- records ------------------------------------------------------------------------- */
 
+static int rows(sqlite3_stmt *s, ledger_each_cb cb, void *arg, struct err *e)
+{
+    struct ledger_row row;
+    int rc;
+
+    while ((rc = ledger_db_step(s, e)) == 1) {
+        if (ledger_chain_row(s, &row, e) < 0)
+            return -1;
+        if (!cb(arg, &row.r))
+            return 0;
+    }
+    return rc;
+}
+
 static int each(struct ledger *l, const char *case_id, int64_t since, ledger_each_cb cb, void *arg,
                 struct err *e)
 {
     CLEANUP(ledger_db_finalizep) sqlite3_stmt *s = NULL;
-    struct ledger_row row;
-    int rc;
 
     if (ledger_db_prepare(l->db,
                           case_id != NULL ? "SELECT " LEDGER_ROW_COLUMNS " FROM record"
@@ -46,13 +58,7 @@ static int each(struct ledger *l, const char *case_id, int64_t since, ledger_eac
         bind_i64(l->db, s, 1, since, e) < 0 ||
         (case_id != NULL && bind_text(l->db, s, 2, case_id, e) < 0))
         return -1;
-    while ((rc = ledger_db_step(s, e)) == 1) {
-        if (ledger_chain_row(s, &row, e) < 0)
-            return -1;
-        if (!cb(arg, &row.r))
-            return 0;
-    }
-    return rc;
+    return rows(s, cb, arg, e);
 }
 
 int ledger_each(struct ledger *l, const char *case_id, int64_t since, ledger_each_cb cb, void *arg,
@@ -196,6 +202,69 @@ int ledger_find_case(struct ledger *l, const char *prefix, char ret_id[27], stru
         return err_set(e, ERR_AMBIGUOUS, 0, "several cases begin with '%s': %s, %s ...", want, id,
                        other);
     memcpy(ret_id, id, ID_ULID);
+    return 0;
+}
+
+/* --- requests ------------------------------------------------------------------------ */
+
+/* What stands behind a record r of the same request. The list of kinds lets SQLite see that the
+ * index holds all of them. */
+#define REQUEST_FROM \
+    " FROM record r INDEXED BY record_request WHERE r.kind IN " LEDGER_REQUEST_KINDS
+#define REQUEST_OTHER                                                   \
+    " AND NOT EXISTS (SELECT 1 FROM record o INDEXED BY record_request" \
+    " WHERE o.kind IN " LEDGER_REQUEST_KINDS                            \
+    " AND " LEDGER_REQUEST_OF("o.body") " = " LEDGER_REQUEST_OF("r.body")
+
+int ledger_each_request(struct ledger *l, const char *request, ledger_each_cb cb, void *arg,
+                        struct err *e)
+{
+    static const char each_sql[] = "SELECT " LEDGER_ROW_COLUMNS REQUEST_FROM
+                                   " AND " LEDGER_REQUEST_OF("r.body") " = ?1 ORDER BY seq";
+    CLEANUP(ledger_db_finalizep) sqlite3_stmt *s = NULL;
+    int rc;
+
+    l->reading++;
+    rc = ledger_db_prepare(l->db, each_sql, &s, e);
+    if (rc == 0)
+        rc = bind_text(l->db, s, 1, request, e);
+    if (rc == 0)
+        rc = rows(s, cb, arg, e);
+    l->reading--;
+    return rc < 0 ? ledger_wrap(l, e) : 0;
+}
+
+int ledger_open_requests(struct ledger *l, ledger_each_cb cb, void *arg, struct err *e)
+{
+    static const char waiting[] =
+        "SELECT " LEDGER_ROW_COLUMNS REQUEST_FROM " AND r.kind = 'request'" REQUEST_OTHER
+        " AND o.kind = 'delivered' AND o.seq > r.seq) ORDER BY seq";
+    static const char never_taken[] =
+        "SELECT " LEDGER_ROW_COLUMNS REQUEST_FROM " AND r.kind = 'result'" REQUEST_OTHER
+        " AND o.kind = 'delivered' AND o.seq > r.seq)" REQUEST_OTHER
+        " AND o.kind = 'request' AND o.seq < r.seq) ORDER BY seq";
+    const char *const which[] = {waiting, never_taken};
+    int rc = 0;
+
+    l->reading++;
+    for (size_t i = 0; i < ARRAY_LEN(which) && rc == 0; i++) {
+        CLEANUP(ledger_db_finalizep) sqlite3_stmt *s = NULL;
+
+        rc = ledger_db_prepare(l->db, which[i], &s, e);
+        if (rc == 0)
+            rc = rows(s, cb, arg, e);
+    }
+    l->reading--;
+    return rc < 0 ? ledger_wrap(l, e) : 0;
+}
+
+int ledger_latest_ms(struct ledger *l, int64_t *ret_ms, struct err *e)
+{
+    sqlite3_int64 ms;
+
+    if (ledger_db_i64(l->db, "SELECT max(time_ms) FROM record", &ms, e) < 0)
+        return ledger_wrap(l, e);
+    *ret_ms = ms;
     return 0;
 }
 

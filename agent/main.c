@@ -136,6 +136,12 @@ static const struct {
      "  --count N, --for TIME, --max N (in one answer), --poll TIME (default 5s)\n"
      "  --xml              items as they came\n"
      "  --domain NAME, --as-agent, --json\n"},
+    {"run",
+     "The service: takes signed requests from the queue, carries them out as the commands do, and\n"
+     "answers. SIGTERM: settles what is in flight, or parks it for the next start. SIGHUP: reads\n"
+     "the configuration anew; one that will not do is refused, and the old one kept.\n\n"
+     "  --once             take what is there, and end\n"
+     "  --allow-root       run as root all the same\n"},
     {"key",
      "new: makes a key pair to sign requests or answers with; the private half goes into a new\n"
      "file (never over an old one), the public half and the key id are printed. show: prints\n"
@@ -186,6 +192,7 @@ const struct command commands[] = {
      "a ready query for where logs are collected"},
     {"defender", cmd_defender, "publish [FILE] | check", "Live Response, the fallback path"},
     {"winrm", cmd_winrm, "identify | pull [options] HOST", "WinRM by hand, for a first look"},
+    {"run", cmd_run, "[--once] [--allow-root]", "the service: drain the queue, carry out, answer"},
     {"key", cmd_key, "new [--type TYPE] --out FILE | show FILE", "key pairs for signed requests"},
     {"submit", cmd_submit, "ACTION [options] ACCOUNT...",
      "sign a request, and put it on the queue"},
@@ -409,6 +416,26 @@ int cmd_state_dir(char *buf, size_t size, struct err *e)
     }
     if (n < 0 || (size_t)n >= size || buf[0] != '/')
         return err_set(e, ERR_USAGE, 0, "CORDON_STATE must be an absolute path");
+    return 0;
+}
+
+int cmd_socket_path(const struct cfg *cfg, char *buf, size_t size, struct err *e)
+{
+    const char *dir = getenv("RUNTIME_DIRECTORY");
+    char state[512];
+    int n;
+
+    if (cfg->service.socket != NULL) {
+        n = snprintf(buf, size, "%s", cfg->service.socket);
+    } else if (dir != NULL && dir[0] == '/') {
+        n = snprintf(buf, size, "%s/control", dir);
+    } else {
+        if (cmd_state_dir(state, sizeof(state), e) < 0)
+            return -1;
+        n = snprintf(buf, size, "%s/control", state);
+    }
+    if (n < 0 || (size_t)n >= size)
+        return err_set(e, ERR_CONFIG, 0, "[service] socket: the path is too long");
     return 0;
 }
 

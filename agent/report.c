@@ -148,6 +148,8 @@ void report_step(struct report *r, struct casefile *cf, const struct step *s)
     struct text t = TEXT_INIT(16 * 1024);
     char host[64];
 
+    if (r == NULL)
+        return;
     if (r->json) {
         struct json_out o;
 
@@ -297,6 +299,8 @@ void report_verdict(struct report *r, const struct casefile *cf)
     struct text t = TEXT_INIT(32 * 1024);
     struct json_out o;
 
+    if (r == NULL)
+        return;
     count(r, cf->verdict);
     if (r->json) {
         json_out_init(&o, &t);

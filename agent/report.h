@@ -23,6 +23,7 @@ void report_free(struct report *r);
 void report_step(struct report *r, struct casefile *cf, const struct step *s);
 void report_verdict(struct report *r, const struct casefile *cf);
 void report_plan(struct report *r, const struct casefile *cf); /* the end of a dry run */
+/* (For these two r may be NULL: nobody is told.) */
 /* An account that never became a case (no DC, no ticket, no ledger). */
 void report_never(struct report *r, const char *account, enum action a, enum verdict v,
                   const char *rule, const char *detail);

@@ -76,7 +76,8 @@ int run_case_start(struct world *w, const struct request *r,
     cf->ticket = r->ticket;
     cf->requester = r->requester;
     cf->dry_run = r->dry_run;
-    cf->privileged = r->privileged;
+    cf->leave = r->leave;
+    cf->terms = r->terms;
     cf->in_ad = r->in_ad;
     cf->in_cloud = r->in_cloud && w->with_cloud;
     cf->typed = text_dup(r->account);
@@ -94,7 +95,7 @@ int run_case_start(struct world *w, const struct request *r,
         cf->id[0] = '\0'; /* nothing is recorded, so there is nothing to look up */
     } else if (r->case_id != NULL) {
         (void)snprintf(cf->id, sizeof(cf->id), "%s", r->case_id);
-        cf->recorded = true;
+        cf->recorded = !r->unrecorded;
     } else if (id_ulid(cf->id, cf->started_ms, e) < 0) {
         goto fail;
     }
@@ -217,6 +218,15 @@ static void begin(void *arg)
         without_ad(cf, &e);
         return;
     }
+    /* A DC that came later than the world was opened: the lists are on their way. */
+    if (cf->w->policy_failed) {
+        run_fail(cf, &cf->w->failed);
+        return;
+    }
+    if (cf->w->policy == NULL) {
+        cf->later = loop_timer_start(cf->w->loop, 50, begin, cf);
+        return;
+    }
     if (cf->resolved) {
         resolved(cf);
         return;
@@ -272,10 +282,16 @@ static void without_ad(struct casefile *cf, const struct err *e)
     bool asked = e->code == ERR_NOTFOUND;
     struct err mine;
 
-    bool by_mde = !asked && mde_leg_wanted(cf);
+    bool by_mde = !asked && cf->terms.only == NULL && mde_leg_wanted(cf);
 
-    if ((!cf->in_cloud && !by_mde) || cf->w->interrupted || cf->going || cf->cloud != NULL ||
-        e->code == ERR_AMBIGUOUS || e->code == ERR_USAGE || e->code == ERR_NOMEM) {
+    if (cf->terms.only != NULL && e->code == ERR_NOTFOUND) {
+        run_end_early(cf, VERDICT_REFUSED, "signer-accounts",
+                      "AD has no such account, so it is not on the list of its signer");
+        return;
+    }
+    if (cf->terms.only != NULL || (!cf->in_cloud && !by_mde) || cf->w->interrupted || cf->going ||
+        cf->cloud != NULL || e->code == ERR_AMBIGUOUS || e->code == ERR_USAGE ||
+        e->code == ERR_NOMEM) {
         run_fail(cf, e);
         return;
     }
@@ -311,8 +327,11 @@ void run_cloud_judged(struct casefile *cf)
     if (cf->ending)
         return;
     if (!cf->going && cloud_leg_refuses(cf, &rule, &words)) {
+        bool may_ask = cf->leave.privileged && cf->w->cfg->policy.allow_privileged;
+
         cf->ending = true;
-        cf->verdict = VERDICT_REFUSED;
+        cf->verdict = may_ask ? VERDICT_HELD : VERDICT_REFUSED;
+        cf->for_two = may_ask;
         (void)snprintf(cf->rule, sizeof(cf->rule), "%s", rule);
         run_say(cf, "%s", words);
         on_explained(cf, NULL);
@@ -325,6 +344,10 @@ void run_cloud_judged(struct casefile *cf)
     cf->going = true;
     if (cf->dry_run) {
         run_dry(cf); /* may end the case */
+        return;
+    }
+    if (!run_let(cf)) {
+        on_explained(cf, NULL);
         return;
     }
     others_go(cf);
@@ -472,7 +495,7 @@ bool run_judge(const struct casefile *cf, const struct ad_dc *dc, const struct a
     int families = (!cf->plan->credentials ? POLICY_DISABLE : 0) |
                    (cf->plan->credentials || cf->plan->both ? POLICY_CREDENTIALS : 0);
 
-    return guard_judge(cf->w, dc, a, families, cf->privileged, ret);
+    return guard_judge(cf->w, dc, a, families, cf->leave, ret) && run_may(cf, a, ret);
 }
 
 static void on_explained(void *arg, const char *words)
@@ -504,6 +527,7 @@ static void refuse(struct casefile *cf, const struct judgement *j, struct ad_dc 
 
     cf->ending = true;
     cf->verdict = j->verdict;
+    cf->for_two = j->for_two;
     (void)snprintf(cf->rule, sizeof(cf->rule), "%s", j->rule);
     run_say(cf, "%s", j->detail);
     for (size_t i = 0; j->group && i < a->subject.token_group_count; i++)
@@ -579,6 +603,10 @@ static void go(struct casefile *cf)
     loop_timer_stop(&cf->grace);
     if (cf->dry_run) {
         run_dry(cf);
+        return;
+    }
+    if (cf->plan_at == 0 && !run_let(cf)) {
+        on_explained(cf, NULL);
         return;
     }
     if (cf->plan_at == 0) {

@@ -17,10 +17,13 @@ struct request {
     struct options options;
     const char *account;                     /* as typed; NULL with `guid` */
     const char *reason, *ticket, *requester; /* borrowed until the case is done */
-    bool dry_run, privileged;
+    bool dry_run;
+    struct guard_leave leave;
+    struct run_terms terms;
     bool in_ad, in_cloud; /* where to act; at least one */
     /* resume: the case as the ledger has it */
     const char *case_id;          /* NULL: a new one */
+    bool unrecorded;              /* nothing of that case is on record yet */
     const struct ad_found *known; /* the account is known by GUID: no look-up by name */
     const struct prior *priors;
     const char *(*prior_names)[2]; /* step, target of each */
@@ -33,6 +36,8 @@ int run_case_start(struct world *w, const struct request *r,
                    struct casefile **ret_case, struct err *e);
 /* A DC changed its state: wakes what waits for it. */
 void run_dc_changed(struct world *w, struct ad_dc *dc);
+/* In `done`: it was told to stop, and is left open on record: it has no verdict yet. */
+bool run_parked(const struct casefile *cf);
 /* SIGINT, SIGTERM: end everything that runs as soon as it may be ended. */
 void run_interrupt(struct world *w);
 
@@ -40,6 +45,10 @@ void run_interrupt(struct world *w);
 /* All guards, on the account as that DC shows it. True: it may be touched. */
 bool run_judge(const struct casefile *cf, const struct ad_dc *dc, const struct ad_account *a,
                struct judgement *ret);
+/* Is what this action would change in AD of another making than ours, since it was asked for? In
+ * doubt it is. Only for what is not the same done twice; `why` in words. Pure. */
+bool run_changed_since(enum action action, const struct ad_account *a, int64_t issued_ms,
+                       char why[200]);
 /* A record of this case; the "case" record goes in front of the first. */
 int run_record(struct casefile *cf, const char *kind, const char *body, ledger_cb cb, void *arg,
                struct err *e);

@@ -198,6 +198,12 @@ void run_settle(struct casefile *cf)
     run_conclude(cf);
 }
 
+bool run_parked(const struct casefile *cf)
+{
+    return cf->w->interrupted &&
+           (cf->verdict == VERDICT_UNKNOWN || (cf->terms.parks && cf->verdict != VERDICT_DONE));
+}
+
 void run_conclude(struct casefile *cf)
 {
     struct text body = TEXT_INIT(16 * 1024);
@@ -211,8 +217,9 @@ void run_conclude(struct casefile *cf)
     json_out_init(&o, &body);
     report_verdict_json(cf, &o);
     rc = text_check(&body, "verdict", &e);
-    /* An interrupted case whose end is open stays open: --resume takes it up. */
-    if (rc == 0 && cf->w->ledger != NULL && cf->w->interrupted && cf->verdict == VERDICT_UNKNOWN)
+    /* An interrupted case whose end is open stays open: --resume takes it up; or the service's next
+     * start. */
+    if (rc == 0 && cf->w->ledger != NULL && run_parked(cf))
         rc = run_record(cf, "paused", body.s, on_recorded, cf, &e);
     else if (rc == 0 && cf->w->ledger != NULL)
         rc = run_record(cf, "verdict", body.s, on_recorded, cf, &e);

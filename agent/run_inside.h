@@ -12,6 +12,10 @@ size_t run_ad_steps(const struct casefile *cf);    /* how many steps are for AD;
 bool run_wide(const struct casefile *cf);          /* goes to every DC, not to one */
 void run_case_end(struct casefile *cf); /* after `done`: it frees itself, perhaps a little later */
 
+/* run_may.c: the terms of the case. False: why not; let: it is held now, and on its way out. */
+bool run_may(const struct casefile *cf, const struct ad_account *a, struct judgement *ret);
+bool run_let(struct casefile *cf);
+
 /* run_tell.c */
 void run_say(struct casefile *cf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void run_add_detail(struct casefile *cf, const char *s); /* "...; s" */

@@ -110,7 +110,7 @@ int run_record(struct casefile *cf, const char *kind, const char *body, ledger_c
         json_out_str(&o, "requester", cf->requester);
         json_out_str(&o, "reason", cf->reason);
         json_out_str(&o, "ticket", cf->ticket);
-        json_out_bool(&o, "privileged", cf->privileged);
+        json_out_bool(&o, "privileged", cf->leave.privileged);
         json_out_bool(&o, "clear_never_expires", cf->options.clear_never_expires);
         json_out_bool(&o, "must_change", cf->options.must_change);
         json_out_bool(&o, "undo", cf->options.undo);

@@ -66,7 +66,7 @@ static void would(const struct show *s, enum action action, struct would *ret)
     struct judgement j;
 
     *ret = (struct would){.action = action, .word = "nothing"};
-    if (!guard_judge(&s->world, s->dc, s->account, families, false, &j)) {
+    if (!guard_judge(&s->world, s->dc, s->account, families, (struct guard_leave){0}, &j)) {
         say_way(s, &j);
         ret->word = j.verdict == VERDICT_HELD ? "held" : "refused";
         (void)snprintf(ret->rule, sizeof(ret->rule), "%s", j.rule);
@@ -434,7 +434,8 @@ void show_tell(const struct show *s)
 
     for (size_t i = 0; i < ARRAY_LEN(actions); i++)
         would(s, actions[i], &w[i]);
-    if (guard_judge(&s->world, s->dc, s->account, POLICY_DISABLE | POLICY_CREDENTIALS, false, &j))
+    if (guard_judge(&s->world, s->dc, s->account, POLICY_DISABLE | POLICY_CREDENTIALS,
+                    (struct guard_leave){0}, &j))
         j.rule = "";
     else
         say_way(s, &j);

@@ -58,6 +58,9 @@ static void on_policy(void *arg, struct policy *p, const struct err *e)
     }
     if (e != NULL) {
         w->failed = *e;
+        w->policy_failed = true;
+        if (w->told)
+            log_error("the lists of the configuration: %s", e->msg);
         maybe_ready(w);
         return;
     }
@@ -139,8 +142,9 @@ int world_open(struct loop *l, const struct world_opts *opts, struct world *w,
         log_error("%s", w->cloud_failed.msg);
     else if (w->cloud != NULL)
         cloud_warm_up(w->cloud);
-    if (opts->with_ledger &&
-        ledger_open(opts->state_dir, l, /* readonly */ false, &w->ledger, e) < 0)
+    w->ledger = opts->ledger;
+    w->own_ledger = opts->ledger == NULL && opts->with_ledger;
+    if (w->own_ledger && ledger_open(opts->state_dir, l, /* readonly */ false, &w->ledger, e) < 0)
         return -1;
     if (opts->with_watch) {
         if (watch_open(l, opts->cfg, opts->domain, opts->one_account, on_watch, w, &w->watch, e) <
@@ -174,9 +178,14 @@ void world_close(struct world *w)
     watch_close(&w->watch);
     policy_free(w->policy);
     w->policy = NULL;
-    if (w->ledger != NULL && ledger_close(w->ledger, &e) < 0)
+    if (w->own_ledger && w->ledger != NULL && ledger_close(w->ledger, &e) < 0)
         log_error("ledger: %s", e.msg);
     w->ledger = NULL;
+}
+
+bool world_can_judge(const struct world *w)
+{
+    return w->policy_ready;
 }
 
 struct ad_dc *world_dc(struct world *w, bool write)

@@ -28,7 +28,7 @@ struct world {
     bool with_cloud;         /* one is configured and wanted */
     struct cloud *cloud;     /* NULL: none is wanted, or it cannot be used: */
     struct err cloud_failed; /* why */
-    struct ledger *ledger;   /* NULL in a dry run */
+    struct ledger *ledger;   /* NULL in a dry run; ours, or borrowed */
     struct policy *policy;
     struct ad_gather *gather;
     struct report *report;
@@ -39,7 +39,7 @@ struct world {
     bool interrupted;
 
     /* private: opening */
-    bool watch_ready, policy_ready, policy_started, told;
+    bool watch_ready, policy_ready, policy_started, policy_failed, told, own_ledger;
     void (*ready)(void *arg, const struct err *e);
     void *arg;
     struct loop_timer *later;
@@ -53,8 +53,9 @@ struct world_opts {
     bool one_account;    /* all of it is about one account: the logs are asked for that one only */
     const char *only_dc; /* --dc */
     const char *state_dir;
+    struct ledger *ledger; /* of several worlds, borrowed; or NULL, and with_ledger opens one */
     uint64_t wait_ms;
-    struct report *report;
+    struct report *report; /* NULL: nobody is told */
 };
 
 /* ready: once, from the loop: NULL when a DC answers, the event log is open (or was given up on)
@@ -63,6 +64,8 @@ struct world_opts {
 int world_open(struct loop *l, const struct world_opts *opts, struct world *ret_world,
                void (*ready)(void *arg, const struct err *e), void *arg, struct err *e);
 void world_close(struct world *w);
+/* Opened without a DC, it goes on looking for one; then, and only then, its lists are there. */
+bool world_can_judge(const struct world *w);
 /* The first DC, in order of preference, that can be used now; write: that may be written to. */
 struct ad_dc *world_dc(struct world *w, bool write);
 bool world_hopeful(const struct world *w);

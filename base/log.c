@@ -14,16 +14,23 @@
 #define LINE 400
 
 static enum log_level shown_level = LOG_WARNING_LEVEL;
+static bool journal;
 static char ring[RING][LINE];
 static unsigned ring_next, ring_count;
 /* Jobs on the pool may log too. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static const char *const names[] = {"error", "warning", "info", "debug"};
+static const int priorities[] = {3, 4, 6, 7}; /* syslog's */
 
 void log_set_level(enum log_level level)
 {
     shown_level = level;
+}
+
+void log_to_journal(void)
+{
+    journal = true;
 }
 
 bool log_level_parse(const char *s, enum log_level *ret)
@@ -43,7 +50,9 @@ void log_at(enum log_level level, const char *fmt, ...)
     va_list ap;
     int n;
 
-    n = snprintf(line, sizeof(line), "%s %s: ", stamp_iso(when, stamp_now_ms()), names[level]);
+    n = journal ? snprintf(line, sizeof(line), "<%d>", priorities[level])
+                : snprintf(line, sizeof(line), "%s %s: ", stamp_iso(when, stamp_now_ms()),
+                           names[level]);
     if (n < 0)
         return;
     va_start(ap, fmt);

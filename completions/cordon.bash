@@ -11,7 +11,7 @@ _cordon() {
     if [[ $COMP_CWORD -eq 1 ]]; then
         words='disable enable expire-password reset-password contain revoke mark-compromised
             dismiss-risk show risky query cases case events audit
-            config defender winrm key submit verify doctor help version --help --version'
+            config defender winrm run key submit verify doctor help version --help --version'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
     fi
@@ -83,6 +83,7 @@ _cordon() {
         words="$common identify pull --https --port --ca-file --auth --certificate --service --anonymous
             --resource --dialect --filter --option --earliest --count --for --max --poll --xml --domain"
         ;;
+    run) words='--help --once --allow-root' ;;
     key) words="$plain --type --out new show" ;;
     submit)
         words="$plain --key --expires --reason --ticket --requester --domain --on-prem --cloud
@@ -100,7 +101,7 @@ _cordon() {
     doctor) words="$common --domain" ;;
     help) words='disable enable expire-password reset-password contain revoke mark-compromised
             dismiss-risk show risky query cases case events audit
-        config defender winrm key submit verify doctor' ;;
+        config defender winrm run key submit verify doctor' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

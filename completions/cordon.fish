@@ -28,6 +28,7 @@ complete -c cordon -n __fish_use_subcommand -a case -d 'one case with its eviden
 complete -c cordon -n __fish_use_subcommand -a events -d 'security events as the watcher sees them'
 complete -c cordon -n __fish_use_subcommand -a audit -d 'check, print or shorten the hash chain'
 complete -c cordon -n __fish_use_subcommand -a config -d 'the settings'
+complete -c cordon -n __fish_use_subcommand -a run -d 'the service'
 complete -c cordon -n __fish_use_subcommand -a key -d 'key pairs for signed requests'
 complete -c cordon -n __fish_use_subcommand -a submit -d 'sign a request, put it on the queue'
 complete -c cordon -n __fish_use_subcommand -a verify -d 'would a signed request be taken?'
@@ -99,6 +100,8 @@ complete -c cordon -n '__fish_seen_subcommand_from audit' -a 'verify export prun
 complete -c cordon -n '__fish_seen_subcommand_from audit' -l older-than -x -d 'goes with prune'
 complete -c cordon -n '__fish_seen_subcommand_from config' -a 'show check sample manual'
 
+complete -c cordon -n '__fish_seen_subcommand_from run' -l once -d 'take what is there, and end'
+complete -c cordon -n '__fish_seen_subcommand_from run' -l allow-root -d 'run as root all the same'
 complete -c cordon -n '__fish_seen_subcommand_from key' -a 'new show'
 complete -c cordon -n '__fish_seen_subcommand_from key' -l type -xa 'ed25519 es256' -d 'kind of key'
 complete -c cordon -n '__fish_seen_subcommand_from key submit' -l out -rF -d 'where it is written'

@@ -108,6 +108,8 @@ static void check_queue(struct load *l)
     if (q->poll_max_ms < q->poll_min_ms)
         (void)COMPLAIN(l, &at, "poll_max: shorter than poll_min");
     cfg_check_file(l, "queue", NULL, "signing_key", q->signing_key, FILE_SECRET);
+    for (size_t i = 0; i < q->answer_keys.count; i++)
+        cfg_check_file(l, "queue", NULL, "answer_keys", q->answer_keys.items[i], FILE_PUBLIC);
 }
 
 void cfg_check_queue(struct load *l)

@@ -128,6 +128,8 @@ static void queue_done(struct cfg *c)
     free(c->queue.sas_file);
     free(c->queue.agent);
     free(c->queue.signing_key);
+    cfg_list_done(&c->queue.answer_keys);
+    free(c->service.socket);
 }
 
 static void sources_free(struct cfg_sources *s)
@@ -429,6 +431,7 @@ static int load_begin(struct load *l)
     set_defaults(l, "http", l->c);
     set_defaults(l, "queue", l->c);
     set_defaults(l, "risk", l->c);
+    set_defaults(l, "service", l->c);
     return l->failed ? -1 : 0;
 }
 

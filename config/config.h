@@ -149,9 +149,17 @@ struct cfg_queue {
     char *key_file, *sas_file;            /* azure: one of these two, or entra */
     bool entra;
     uint64_t poll_min_ms, poll_max_ms, lease_ms;
-    uint64_t max_age_ms; /* how old a request may be, and how long it may live */
-    char *agent;         /* who this one is among several; NULL: the host's name */
-    char *signing_key;   /* private key, PEM file, for answers; NULL: none */
+    uint64_t max_age_ms;         /* how old a request may be, and how long it may live */
+    char *agent;                 /* who this one is among several; NULL: the host's name */
+    char *signing_key;           /* private key, PEM file, for answers; NULL: none */
+    struct cfg_list answer_keys; /* public keys, PEM files, of agents; empty: signing_key's own */
+};
+
+struct cfg_service {
+    unsigned max_in_flight;
+    uint64_t stop_timeout_ms, hold_expires_ms;
+    unsigned approvals;
+    char *socket; /* NULL: by the runtime directory */
 };
 
 enum cfg_risk_level { CFG_RISK_LOW, CFG_RISK_MEDIUM, CFG_RISK_HIGH };
@@ -179,6 +187,7 @@ struct cfg {
     size_t signer_count;
     struct cfg_queue queue;
     struct cfg_risk risk;
+    struct cfg_service service;
     char *log_level;
     uint64_t watch_within_ms; /* open the event source within this, or go ahead without */
     uint64_t confirm_ms;      /* how long to wait for an event after the change */

@@ -16,6 +16,7 @@
 #define HTTP(field) "http", #field
 #define SIGNER(field) "signer", #field
 #define QUEUE(field) "queue", #field
+#define SERVICE(field) "service", #field
 #define IN_CFG(field) .offset = offsetof(struct cfg, field)
 #define IN_DOMAIN(field) .offset = offsetof(struct cfg_domain, field)
 #define IN_POLICY(field) .offset = offsetof(struct cfg, policy.field)
@@ -25,6 +26,7 @@
 #define IN_HTTP(field) .offset = offsetof(struct cfg, http.field)
 #define IN_SIGNER(field) .offset = offsetof(struct cfg_signer, field)
 #define IN_QUEUE(field) .offset = offsetof(struct cfg, queue.field)
+#define IN_SERVICE(field) .offset = offsetof(struct cfg, service.field)
 
 #define IN_RISK(field) .offset = offsetof(struct cfg, risk.field)
 
@@ -74,6 +76,7 @@ const struct cfg_section cfg_sections[] = {
              "That the section is there switches it on. It needs a section [entra]. All guards, "
              "lists and brakes hold for it as for others.",
      .switches = true},
+    {.name = "service", .help = "How cordon run works."},
 };
 const size_t cfg_section_count = ARRAY_LEN(cfg_sections);
 
@@ -471,7 +474,8 @@ const struct cfg_key cfg_keys[] = {
     {QUEUE(result_directory), CFG_PATH, IN_QUEUE(result_directory),
      .def_says = "no answers are sent", .unit = "absolute path",
      .typical = "/var/lib/cordon/results",
-     .help = "With engine = spool: the directory that answers are put into.",
+     .help = "A directory that answers are put into, one file each, ID.jws. It belongs to the "
+             "user that runs cordon. With engine = azure it may be given besides result_queue.",
      .harm = "Not given: who asked is not told how it went."},
     {QUEUE(account), CFG_NAME, IN_QUEUE(account), .def_says = "needed with engine = azure",
      .typical = "cordonqueue", .help = "The storage account.",
@@ -598,5 +602,40 @@ const struct cfg_key cfg_keys[] = {
              "guard, list or brake holds it, at once (expire-password, contain).",
      .harm = "contain: a detection that is wrong locks somebody out. hold: a stolen account stays "
              "in play until somebody looks."},
+    {QUEUE(answer_keys), CFG_FILES, IN_QUEUE(answer_keys),
+     .def_says = "the public half of signing_key", .unit = "absolute paths",
+     .typical = "/etc/cordon/agent.pub",
+     .help = "For cordon submit --wait: the public keys (PEM) of the agents whose answers are "
+             "believed, one file each.",
+     .harm = "A key too many: whoever holds its private half can make up answers. One missing: "
+             "that agent's answers are not believed."},
+
+    /* --- [service] ------------------------------------------------------------------------ */
+    {SERVICE(max_in_flight), CFG_COUNT, IN_SERVICE(max_in_flight), .min = 1, .max = 1000,
+     .def = "20", .unit = "requests", .typical = "10 to 50",
+     .help = "How many requests are carried out at a time. No more than that are taken from the "
+             "queue, the rest is left to other agents.",
+     .harm = "High: DCs and Graph answer slower or say busy. Low: in an incident requests wait."},
+    {SERVICE(stop_timeout), CFG_DURATION, IN_SERVICE(stop_timeout_ms), .min = SECOND,
+     .max = 10 * MINUTE, .def = "20s", .unit = "time", .typical = "20s",
+     .help = "How long what is in flight may take to end when the service is told to stop, or to "
+             "read its configuration anew. What has not ended by then goes on with the next start.",
+     .harm = "Longer than systemd waits (TimeoutStopSec): it is killed, and goes on with the next "
+             "start all the same."},
+    {SERVICE(hold_expires), CFG_DURATION, IN_SERVICE(hold_expires_ms), .min = 10 * SECOND,
+     .max = 30 * (uint64_t)DAY, .def = "4h", .unit = "time", .typical = "1h to 24h",
+     .help = "How long a held request waits for a person. Then it is refused.",
+     .harm = "Short: nobody gets to see it in time. Long: somebody approves of what is not asked "
+             "for any more."},
+    {SERVICE(approvals), CFG_COUNT, IN_SERVICE(approvals), .min = 1, .max = 2, .def = "1",
+     .unit = "people", .typical = "1",
+     .help = "How many different people must approve of a held request. A privileged account "
+             "always needs two.",
+     .harm = "1: one person on this host can lift the lists."},
+    {SERVICE(socket), CFG_PATH, IN_SERVICE(socket), .def_says = "control, in the runtime directory",
+     .unit = "absolute path", .typical = "/run/cordon/control",
+     .help = "The socket that cordon status, pending, approve and the like talk to the service "
+             "by. Only the user that runs cordon can use it.",
+     .harm = "Two services with one path: the second does not start."},
 };
 const size_t cfg_key_count = ARRAY_LEN(cfg_keys);

@@ -247,7 +247,7 @@ static void notice_idle(const struct cfg *c, const struct cfg_domain *d, const c
 /* The other engine's settings, and times of a key that is not there. */
 static void notice_queue(const struct cfg *c, struct text *out)
 {
-    static const char *const spool[] = {"directory", "result_directory"};
+    static const char *const spool[] = {"directory"};
     static const char *const azure[] = {"account",  "url",      "queue", "result_queue",
                                         "key_file", "sas_file", "entra"};
     static const char *const next[] = {"next_not_before", "next_not_after"};

@@ -369,6 +369,7 @@ static void test_reader_writes_nothing(void **state)
 static void test_other_files_are_refused(void **state) /* D4 */
 {
     struct ledger *l = NULL;
+    char version[96];
     int fd;
 
     (void)state;
@@ -376,7 +377,9 @@ static void test_other_files_are_refused(void **state) /* D4 */
     sql("PRAGMA user_version = 99");
     fails(ledger_open(dir, NULL, false, &l, &e), ERR_UNSUPPORTED, "newer cordon (format 99");
     fails(ledger_open(dir, NULL, true, &l, &e), ERR_UNSUPPORTED, "newer cordon (format 99");
-    sql("PRAGMA user_version = 1; PRAGMA application_id = 7");
+    (void)snprintf(version, sizeof(version), "PRAGMA user_version = %zu; PRAGMA application_id = 7",
+                   ledger_migration_count);
+    sql(version);
     fails(ledger_open(dir, NULL, false, &l, &e), ERR_CONFIG, "not a ledger");
     sql("PRAGMA application_id = 0x63726e64");
     assert_int_equal(verified(), 200);

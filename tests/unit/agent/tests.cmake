@@ -31,3 +31,4 @@ target_link_options(test_agent_holdwatch PRIVATE
     -Wl,--wrap=loop_timer_stop -Wl,--wrap=loop_now -Wl,--wrap=stamp_now_ms
     -Wl,--wrap=evlog_source_dc)
 cordon_test(agent dc_payload cordon_agent)
+cordon_test(agent requests cordon_agent PkgConfig::SQLITE)
