@@ -92,8 +92,8 @@ void loop_free(struct loop *l)
     uv_close((uv_handle_t *)&l->prepare, NULL);
     uv_close((uv_handle_t *)&l->idle, NULL);
     /* Let the close callbacks run; a job that hangs in a library is left behind, with its loop. */
-    (void)uv_run(&l->uv, UV_RUN_NOWAIT);
-    (void)uv_run(&l->uv, UV_RUN_NOWAIT); /* a stop that was asked for ends the first at once */
+    for (int i = 0; i < 4; i++) /* a stop that was asked for ends the first at once */
+        (void)uv_run(&l->uv, UV_RUN_NOWAIT);
     if (uv_loop_close(&l->uv) == 0)
         free(l);
 }

@@ -136,6 +136,15 @@ static void on_closed(void *arg)
     maybe_free(d);
 }
 
+/* Of what runs at once in one turn nobody knows the order: the connections are through with theirs
+ * when the next turn comes. */
+static void on_closing(void *arg)
+{
+    struct ad_dcs *d = arg;
+
+    d->tell = loop_timer_start(d->loop, 0, on_closed, d);
+}
+
 /* --- who we are ------------------------------------------------------------------ */
 
 static int get_cred(struct ad_dcs *d, struct err *e)
@@ -324,7 +333,7 @@ void ad_dcs_close(struct ad_dcs **dp)
     }
     /* Closing connections call their operations back in the next turn; those of ours look at
      * `closing`. They hold `dc`, so the memory stays until then. */
-    d->tell = loop_timer_start(d->loop, 1, on_closed, d);
+    d->tell = loop_timer_start(d->loop, 0, on_closing, d);
 }
 
 bool ad_dcs_located(const struct ad_dcs *d)
