@@ -28,6 +28,12 @@ int cmd_doctor(int argc, char **argv);
 int cmd_query(int argc, char **argv);
 int cmd_risky(int argc, char **argv);
 int cmd_winrm(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_pending(int argc, char **argv);
+int cmd_decide(int argc, char **argv); /* approve, decline */
+int cmd_brake(int argc, char **argv);
+int cmd_metrics(int argc, char **argv);
+int cmd_log_level(int argc, char **argv);
 
 /* Take up an unfinished case where it was (cmd_action.c). */
 int cmd_resume(const char *prefix, bool json, bool as_agent);

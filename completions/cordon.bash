@@ -11,7 +11,7 @@ _cordon() {
     if [[ $COMP_CWORD -eq 1 ]]; then
         words='disable enable expire-password reset-password contain revoke mark-compromised
             dismiss-risk show risky query cases case events audit
-            config winrm doctor help version --help --version'
+            config status pending approve decline brake metrics log-level winrm doctor help version --help --version'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
     fi
@@ -46,7 +46,7 @@ _cordon() {
         mapfile -t COMPREPLY < <(compgen -W 'sentinel hunting' -- "$cur")
         return
         ;;
-    --level | --state | --detections | --since | --dc | --domain | --reason | --ticket | --wait | --limit | --older-than | --port | --service | --resource | --dialect | --filter | --option | --count | --for | --max | --poll) return ;;
+    --level | --state | --detections | --since | --dc | --domain | --reason | --why | --ticket | --wait | --limit | --older-than | --port | --service | --resource | --dialect | --filter | --option | --count | --for | --max | --poll) return ;;
     esac
     case ${COMP_WORDS[1]} in
     disable) words="$action --deactivate" ;;
@@ -78,10 +78,17 @@ _cordon() {
         words="$common identify pull --https --port --ca-file --auth --certificate --service --anonymous
             --resource --dialect --filter --option --earliest --count --for --max --poll --xml --domain"
         ;;
+    status) words=$common ;;
+    pending) words=$common ;;
+    metrics) words=$common ;;
+    approve) words="$common --why" ;;
+    decline) words="$common --why" ;;
+    brake) words="$common --why status release" ;;
+    log-level) words="$common error warning info debug" ;;
     doctor) words="$common --domain" ;;
     help) words='disable enable expire-password reset-password contain revoke mark-compromised
             dismiss-risk show risky query cases case events audit
-        config winrm doctor' ;;
+        config status pending approve decline brake metrics log-level winrm doctor' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

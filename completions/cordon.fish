@@ -5,7 +5,7 @@ function __cordon_cases
 end
 
 set -l actions disable enable expire-password reset-password contain revoke mark-compromised dismiss-risk
-set -l all $actions show cases case events audit config doctor
+set -l all $actions show cases case events audit config doctor status pending approve decline brake
 
 complete -c cordon -f
 complete -c cordon -n __fish_use_subcommand -a disable -d 'take accounts out of play, and prove it'
@@ -25,6 +25,13 @@ complete -c cordon -n __fish_use_subcommand -a case -d 'one case with its eviden
 complete -c cordon -n __fish_use_subcommand -a events -d 'security events as the watcher sees them'
 complete -c cordon -n __fish_use_subcommand -a audit -d 'check, print or shorten the hash chain'
 complete -c cordon -n __fish_use_subcommand -a config -d 'the settings'
+complete -c cordon -n __fish_use_subcommand -a status -d 'how the service is'
+complete -c cordon -n __fish_use_subcommand -a pending -d 'what waits for a person'
+complete -c cordon -n __fish_use_subcommand -a approve -d 'let a held request go ahead'
+complete -c cordon -n __fish_use_subcommand -a decline -d 'refuse a held request'
+complete -c cordon -n __fish_use_subcommand -a brake -d 'the brake on what is automatic'
+complete -c cordon -n __fish_use_subcommand -a metrics -d 'the numbers of the service'
+complete -c cordon -n __fish_use_subcommand -a log-level -d 'how much the service logs'
 complete -c cordon -n __fish_use_subcommand -a doctor -d 'what works, and what does not'
 complete -c cordon -n __fish_use_subcommand -a help -d 'help on a command'
 complete -c cordon -n __fish_use_subcommand -a version -d 'which version'
@@ -83,6 +90,9 @@ complete -c cordon -n '__fish_seen_subcommand_from expire-password reset-passwor
 complete -c cordon -n '__fish_seen_subcommand_from reset-password contain' -l must-change \
     -d 'the user must choose a new one'
 
+complete -c cordon -n '__fish_seen_subcommand_from approve decline brake' -l why -x -d 'kept in the ledger'
+complete -c cordon -n '__fish_seen_subcommand_from brake' -a 'status release'
+complete -c cordon -n '__fish_seen_subcommand_from log-level' -a 'error warning info debug'
 complete -c cordon -n '__fish_seen_subcommand_from cases' -l open -d 'only those without an end'
 complete -c cordon -n '__fish_seen_subcommand_from cases' -l limit -x -d 'at most so many'
 complete -c cordon -n '__fish_seen_subcommand_from case' -l resume -d 'take it up where it was'
