@@ -565,8 +565,10 @@ void control_close(struct control **at)
     if (c == NULL)
         return;
     *at = NULL;
-    while (c->callers != NULL)
-        drop(c->callers);
+    for (struct caller *k = c->callers, *next; k != NULL; k = next) {
+        next = k->next;
+        drop(k);
+    }
     loop_watch_stop(&c->watch);
     loop_timer_stop(&c->pause);
     control_unlisten(&c->s);
