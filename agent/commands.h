@@ -33,6 +33,12 @@ int cmd_key(int argc, char **argv);
 int cmd_submit(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_pending(int argc, char **argv);
+int cmd_decide(int argc, char **argv); /* approve, decline */
+int cmd_brake(int argc, char **argv);
+int cmd_metrics(int argc, char **argv);
+int cmd_log_level(int argc, char **argv);
 
 /* Take up an unfinished case where it was (cmd_action.c). */
 int cmd_resume(const char *prefix, bool json, bool as_agent);

@@ -165,6 +165,19 @@ static const struct {
                "  --key FILE         only: is it, request or answer, by this public key? No "
                "configuration is\n"
                "                     asked, and nothing else judged\n  --json\n"},
+    {"status", "How the running service is: ends with 10 where it is degraded, with 15 where none "
+               "runs.\n\n  --json\n"},
+    {"pending", "The requests that are held, each with its id and why.\n\n  --json\n"},
+    {"approve", "Lets a held request go ahead. Who approves is who the kernel says.\n\n"
+                "  --why TEXT         kept in the ledger (at most 500 bytes)\n  --json\n"},
+    {"decline", "Refuses a held request.\n\n"
+                "  --why TEXT         needed; kept in the ledger (at most 500 bytes)\n  --json\n"},
+    {"brake", "status: is it engaged (then it ends with 10), and why. release: what is automatic "
+              "goes on.\n\n"
+              "  --why TEXT         goes with release, and is needed; kept in the ledger\n"
+              "  --json             goes with release\n"},
+    {"metrics", "Prints what a monitor scrapes.\n"},
+    {"log-level", "Sets it until the service ends or reads its configuration anew.\n"},
     {"doctor", "Walks through everything that must work; says what is wrong, and what mends it.\n\n"
                "  --domain NAME, --as-agent, --json\n"},
 };
@@ -197,6 +210,14 @@ const struct command commands[] = {
     {"submit", cmd_submit, "ACTION [options] ACCOUNT...",
      "sign a request, and put it on the queue"},
     {"verify", cmd_verify, "[--key FILE] [--json] FILE|-", "a signed request: would it be taken?"},
+    {"status", cmd_status, "[--json]", "how the running service is"},
+    {"pending", cmd_pending, "[--json]", "the requests that wait for a person"},
+    {"approve", cmd_decide, "[--why TEXT] ID", "let a held request go ahead"},
+    {"decline", cmd_decide, "--why TEXT ID", "refuse a held request"},
+    {"brake", cmd_brake, "status | release --why TEXT", "the brake on what is automatic"},
+    {"metrics", cmd_metrics, "", "the service's numbers, as OpenMetrics"},
+    {"log-level", cmd_log_level, "error | warning | info | debug",
+     "how much the running service logs"},
     {"doctor", cmd_doctor, "[options]", "what works, what does not, and what mends it"},
 };
 const size_t command_count = ARRAY_LEN(commands);
@@ -226,6 +247,7 @@ static bool wanted_variable(const char *name, size_t n)
         /* ours */
         "CORDON_CONFIG",
         "CORDON_STATE",
+        "CORDON_SOCKET",
         /* the caller's own Kerberos: the cache, and the two that say how to use it. The files that
          * they name are checked before a library sees them. */
         "KRB5CCNAME",

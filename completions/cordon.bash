@@ -11,7 +11,7 @@ _cordon() {
     if [[ $COMP_CWORD -eq 1 ]]; then
         words='disable enable expire-password reset-password contain revoke mark-compromised
             dismiss-risk show risky query cases case events audit
-            config defender winrm run key submit verify doctor help version --help --version'
+            config defender winrm run status pending approve decline brake metrics log-level key submit verify doctor help version --help --version'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
     fi
@@ -50,7 +50,7 @@ _cordon() {
         mapfile -t COMPREPLY < <(compgen -W 'ed25519 es256' -- "$cur")
         return
         ;;
-    --expires | --requester | --level | --state | --detections | --since | --dc | --domain | --reason | --ticket | --wait | --limit | --older-than | --port | --service | --resource | --dialect | --filter | --option | --count | --for | --max | --poll) return ;;
+    --expires | --requester | --why | --level | --state | --detections | --since | --dc | --domain | --reason | --ticket | --wait | --limit | --older-than | --port | --service | --resource | --dialect | --filter | --option | --count | --for | --max | --poll) return ;;
     esac
     case ${COMP_WORDS[1]} in
     disable) words="$action --deactivate" ;;
@@ -98,10 +98,18 @@ _cordon() {
             return
         fi
         ;;
+    status) words=$common ;;
+    pending) words=$common ;;
+    metrics) words=$common ;;
+    approve) words="$common --why" ;;
+    decline) words="$common --why" ;;
+    brake) words="$common --why status release" ;;
+    log-level) words="$common error warning info debug" ;;
     doctor) words="$common --domain" ;;
     help) words='disable enable expire-password reset-password contain revoke mark-compromised
             dismiss-risk show risky query cases case events audit
-        config defender winrm run key submit verify doctor' ;;
+        config defender winrm run status pending approve decline brake metrics log-level key submit
+        verify doctor' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

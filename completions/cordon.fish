@@ -7,6 +7,7 @@ end
 set -l actions disable enable expire-password reset-password contain revoke mark-compromised dismiss-risk
 set -l all $actions show cases case events audit config doctor
 set -l asked key submit verify
+set -l all $actions show cases case events audit config doctor status pending approve decline brake
 
 complete -c cordon -f
 complete -c cordon -n __fish_use_subcommand -a disable -d 'take accounts out of play, and prove it'
@@ -32,6 +33,13 @@ complete -c cordon -n __fish_use_subcommand -a run -d 'the service'
 complete -c cordon -n __fish_use_subcommand -a key -d 'key pairs for signed requests'
 complete -c cordon -n __fish_use_subcommand -a submit -d 'sign a request, put it on the queue'
 complete -c cordon -n __fish_use_subcommand -a verify -d 'would a signed request be taken?'
+complete -c cordon -n __fish_use_subcommand -a status -d 'how the service is'
+complete -c cordon -n __fish_use_subcommand -a pending -d 'what waits for a person'
+complete -c cordon -n __fish_use_subcommand -a approve -d 'let a held request go ahead'
+complete -c cordon -n __fish_use_subcommand -a decline -d 'refuse a held request'
+complete -c cordon -n __fish_use_subcommand -a brake -d 'the brake on what is automatic'
+complete -c cordon -n __fish_use_subcommand -a metrics -d 'the numbers of the service'
+complete -c cordon -n __fish_use_subcommand -a log-level -d 'how much the service logs'
 complete -c cordon -n __fish_use_subcommand -a doctor -d 'what works, and what does not'
 complete -c cordon -n __fish_use_subcommand -a help -d 'help on a command'
 complete -c cordon -n __fish_use_subcommand -a version -d 'which version'
@@ -90,6 +98,9 @@ complete -c cordon -n '__fish_seen_subcommand_from expire-password reset-passwor
 complete -c cordon -n '__fish_seen_subcommand_from reset-password contain submit' -l must-change \
     -d 'the user must choose a new one'
 
+complete -c cordon -n '__fish_seen_subcommand_from approve decline brake' -l why -x -d 'kept in the ledger'
+complete -c cordon -n '__fish_seen_subcommand_from brake' -a 'status release'
+complete -c cordon -n '__fish_seen_subcommand_from log-level' -a 'error warning info debug'
 complete -c cordon -n '__fish_seen_subcommand_from cases' -l open -d 'only those without an end'
 complete -c cordon -n '__fish_seen_subcommand_from cases' -l limit -x -d 'at most so many'
 complete -c cordon -n '__fish_seen_subcommand_from case' -l resume -d 'take it up where it was'

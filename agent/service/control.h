@@ -5,6 +5,14 @@
  * asks is who the kernel says (SO_PEERCRED), never what the line says (checklist U3, R8). No other
  * port is listened on. The other end is `cordon status`, `pending`, `approve`, `decline`, `brake`,
  * `metrics`.
+ *
+ *   approve, decline   "id", "why" (approve: if you like)       -> {"type":"done","by":...}
+ *   brake              "why": releases it                       -> the same
+ *   log-level          "level"                                  -> the same
+ *   status             -> {"type":"status", what ops.status writes}
+ *   pending            -> {"type":"pending","pending":[what ops.pending writes]}
+ *   metrics            -> {"type":"metrics","text":...}
+ *   any                -> {"type":"error","error":(err_word),"why":...}
  */
 #ifndef CORDON_AGENT_SERVICE_CONTROL_H
 #define CORDON_AGENT_SERVICE_CONTROL_H
@@ -18,7 +26,9 @@
 
 struct control;
 
-/* What the service offers. Each writes members into an open object, or fails. */
+/* What the service offers; NULL: not that. Each writes members into an open object, or fails.
+ * Two members of status have a meaning to `cordon status`: "degraded", an array of sentences (not
+ * empty: it ends with 10), and "brake", an object with "engaged". */
 struct control_ops {
     int (*status)(void *arg, struct json_out *o, struct err *e);
     int (*pending)(void *arg, struct json_out *o /* an array is open */, struct err *e);
@@ -30,12 +40,18 @@ struct control_ops {
     int (*log_level)(void *arg, const char *level, struct err *e);
 };
 
+/* The folder must be trusted (base/file.h). A socket that a dead process left is replaced;
+ * ERR_BUSY: a live one is there. ERR_CONFIG: no socket, or a path that cannot be one. `ops` is
+ * copied. */
 int control_open(struct loop *l, const char *path, const struct control_ops *ops, void *arg,
                  struct control **ret_control, struct err *e);
-void control_close(struct control **c); /* removes the socket */
+/* Removes the socket. A decision that is under way is carried through, and its `done` must still be
+ * called (before loop_free): close this before the ledger. */
+void control_close(struct control **c);
 
-/* The client's side, blocking: sends the line, hands each line of the answer over. ERR_NOTFOUND: no
- * service runs there; ERR_DENIED. */
+/* The client's side, blocking, 7 s at most: sends the line, hands each line of the answer over
+ * until `each` does not return 0 (nothing of an answer that is not whole). ERR_NOTFOUND: no service
+ * runs there; ERR_DENIED; ERR_UNSENT, ERR_BUSY: not asked; ERR_UNPROVEN: asked, and no answer. */
 int control_ask(const char *path, const char *line, int (*each)(void *arg, const char *answer),
                 void *arg, struct err *e);
 

@@ -32,3 +32,6 @@ target_link_options(test_agent_holdwatch PRIVATE
     -Wl,--wrap=evlog_source_dc)
 cordon_test(agent dc_payload cordon_agent)
 cordon_test(agent requests cordon_agent PkgConfig::SQLITE)
+cordon_test(agent metrics cordon_agent)
+cordon_test(agent control cordon_agent)
+target_link_options(test_agent_control PRIVATE -Wl,--wrap=loop_timer_start -Wl,--wrap=getsockopt)
