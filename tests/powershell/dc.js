@@ -201,6 +201,9 @@ function shape(tree, script, c) {
     const statements = program.filter((x) => !['comment', 'function_statement', 'try_statement', 'foreach_statement'].includes(x.type))
         .filter((x) => within(x, 'assignment_expression').length === 0);
     alike(statements.map((x) => x.text.split(' ')[0]), ['Write-Output'], 'no other value is left over');
+    // Without regard to case a Kelvin sign would be a "k": so with.
+    ok(/^    \$words\[\$key\] = "\$\(\$said\[\$key\]\)" -creplace '\[\^A-Za-z0-9 \._-\]', '\?'$/m.test(script) &&
+        same([...c.MarkerFormat.matchAll(/"\{(\d+)\}"/g)].length, 11), 'each word in it has its alphabet made sure of');
     ok(/^try \{ \$null = Invoke-Order \$Payload \$said \}$/m.test(script), '... nor by the order itself');
 
     // The argument goes to one place, and from there on it is an order of checked types.
