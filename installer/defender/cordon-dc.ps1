@@ -358,7 +358,7 @@ catch {
 # Words of our own, and names whose alphabet is made sure of here; numbers; nothing else.
 $words = @{}
 foreach ($key in 'op', 'outcome', 'code', 'detail', 'sid', 'pwd_before', 'pwd_after', 'log', 'computer', 'lang') {
-    $words[$key] = "$($said[$key])" -replace '[^A-Za-z0-9 ._-]', '?'
+    $words[$key] = "$($said[$key])" -creplace '[^A-Za-z0-9 ._-]', '?'
 }
 foreach ($key in 'uac_before', 'uac_after', 'usn') {
     $words[$key] = $(if ($null -eq $said[$key]) { 'null' } else { "$($said[$key])" })

@@ -16,12 +16,9 @@ ok() { # STATUS NAME
 rules() { "$node" "$here/rules.js" "$@" >"$dir/out" 2>&1; } # 0: nothing found, 1: something
 
 : >"$dir/out"
-node=$(command -v node || command -v nodejs) || { echo "1..0 # no node: see tests/tools/packages"; exit 1; }
-if [ ! -e "$here/node_modules/.complete" ] || [ "$here/package-lock.json" -nt "$here/node_modules/.complete" ]; then
-    (cd "$here" && npm ci --omit=dev --omit=peer --ignore-scripts --no-audit --no-fund) >"$dir/out" 2>&1 &&
-        : >"$here/node_modules/.complete"
-fi
-[ -e "$here/node_modules/.complete" ]
+# shellcheck source=tests/powershell/grammar.sh
+. "$here/grammar.sh"
+grammar "$here" "$dir/out"
 ok $? "the grammar is there"
 
 mapfile -t scripts < <(git ls-files '*.ps1' '*.psm1' '*.psd1')
