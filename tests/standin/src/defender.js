@@ -161,8 +161,7 @@ class Defender {
     let out = null;
     if (outcome === 'unsigned')
       c.errors.push('The script is not signed, and the execution of unsigned scripts is off.');
-    else if (outcome === 'hash')
-      out = { exit_code: 323, script_output: '', script_errors: 'hash mismatch' };
+    else if (outcome === 'hash') out = { exit_code: 323, script_output: '', script_errors: 'hash mismatch' };
     else if (outcome === 'error')
       out = {
         exit_code: 1,
@@ -253,11 +252,7 @@ function authorize(ctx) {
   bearer(ctx, ctx.service.audience);
   const need = NEEDS[ctx.op];
   if (!need.some((r) => ctx.claims.roles.includes(r)))
-    refuse(
-      403,
-      'Forbidden',
-      'The application does not have any of the required application permissions.',
-    );
+    refuse(403, 'Forbidden', 'The application does not have any of the required application permissions.');
   const d = ctx.defender;
   if (!d.settings.limits) return;
   const starts = ctx.op === 'runLiveResponse';
@@ -309,7 +304,9 @@ function listed(ctx, items, may, type) {
   const top = Math.min(Number(one(ctx, '$top') || ctx.defender.settings.pageSize), 10000);
   const body = { '@odata.context': `${ctx.root}/api/$metadata#${type}` };
   if (from + top < l.length) {
-    const q = [...ctx.query].filter(([k]) => k !== '$skip').map(([k, v]) => `${k}=${encodeURIComponent(v[0])}`);
+    const q = [...ctx.query]
+      .filter(([k]) => k !== '$skip')
+      .map(([k, v]) => `${k}=${encodeURIComponent(v[0])}`);
     body['@odata.nextLink'] = `${ctx.root}${ctx.path}?${[...q, `$skip=${from + top}`].join('&')}`;
   }
   body.value = l.slice(from, from + top);
@@ -334,9 +331,17 @@ function runLiveResponse(ctx) {
   const { Commands: commands, Comment: comment } = ctx.json;
   if (!d.settings.liveResponse) refuse(403, 'DisabledFeature', "Tenant feature isn't enabled.");
   if (m.state.unsupported === 'os')
-    refuse(400, 'OsPlatformNotSupported', "OS Platform Windows Server 2008 R2 isn't supported for this action.");
+    refuse(
+      400,
+      'OsPlatformNotSupported',
+      "OS Platform Windows Server 2008 R2 isn't supported for this action.",
+    );
   if (m.state.unsupported === 'client')
-    refuse(400, 'ClientVersionNotSupported', 'LiveResponse is supported on client version 10.8049 and above.');
+    refuse(
+      400,
+      'ClientVersionNotSupported',
+      'LiveResponse is supported on client version 10.8049 and above.',
+    );
   if (m.shown.machineTags.includes(RESTRICTED))
     refuse(403, 'DisallowedOperation', "The operation isn't allowed on this device.");
   if (m.state.noGroup)
@@ -388,7 +393,13 @@ function runLiveResponse(ctx) {
   };
   d.actions.push(a);
   d.schedule(a);
-  return { status: 201, body: { '@odata.context': `${ctx.root}/api/$metadata#MachineActions/$entity`, ...structuredClone(d.shown(a)) } };
+  return {
+    status: 201,
+    body: {
+      '@odata.context': `${ctx.root}/api/$metadata#MachineActions/$entity`,
+      ...structuredClone(d.shown(a)),
+    },
+  };
 }
 
 function cancelMachineAction(ctx) {
@@ -535,7 +546,8 @@ function orders(d, { set, wrong, many }) {
       return {};
     },
     'GET /defender/actions': () => d.actions.map((a) => d.shown(a)),
-    'GET /defender/library': () => [...d.library.values()].map(({ bytes, ...f }) => ({ ...f, text: bytes.toString('utf8') })),
+    'GET /defender/library': () =>
+      [...d.library.values()].map(({ bytes, ...f }) => ({ ...f, text: bytes.toString('utf8') })),
     'POST /defender/library': (b) => {
       if (typeof b.fileName !== 'string' || typeof b.text !== 'string') throw wrong('{"fileName", "text"}');
       return d.addFile(b.fileName, Buffer.from(b.text));

@@ -204,8 +204,18 @@ async function serve(args) {
   org.reset();
   const mde = new Defender(file.defender, tenant);
   if (o['defender-run']) mde.program = path.resolve(o['defender-run']);
-  const s = new Standin({ tenant, okta: org, defender: mde, faults: new Faults(), latency: Number(o.latency || 0) });
-  const description = { graph: new Description('graph'), okta: new Description('okta'), defender: new Description('defender') };
+  const s = new Standin({
+    tenant,
+    okta: org,
+    defender: mde,
+    faults: new Faults(),
+    latency: Number(o.latency || 0),
+  });
+  const description = {
+    graph: new Description('graph'),
+    okta: new Description('okta'),
+    defender: new Description('defender'),
+  };
   s.resources = new Map();
   const list = services(s, description);
   s.services = list;

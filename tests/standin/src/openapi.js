@@ -22,7 +22,16 @@ const ADDED = {
         get: {
           operationId: `${op}_listGroups`,
           parameters: parameters(
-            ...['select', 'filter', 'expand', 'top', 'count', 'skiptoken', 'consistency', 'client-request-id'],
+            ...[
+              'select',
+              'filter',
+              'expand',
+              'top',
+              'count',
+              'skiptoken',
+              'consistency',
+              'client-request-id',
+            ],
           ),
         },
       };
@@ -88,7 +97,10 @@ function multipart(ctx, problems) {
     const cut = part.indexOf('\r\n\r\n');
     const head = part.subarray(0, cut < 0 ? 0 : cut).toString('utf8');
     const bytes = part.subarray(cut + 4);
-    const d = /^\r\nContent-Disposition: form-data; name="([A-Za-z]+)"(?:; filename="([^"\r\n]+)")?(\r\nContent-Type: [a-z/-]+)?$/.exec(head);
+    const d =
+      /^\r\nContent-Disposition: form-data; name="([A-Za-z]+)"(?:; filename="([^"\r\n]+)")?(\r\nContent-Type: [a-z/-]+)?$/.exec(
+        head,
+      );
     if (!d) {
       problems.push(`multipart: a part's head: ${JSON.stringify(head)}`);
       continue;

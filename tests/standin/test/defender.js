@@ -14,13 +14,21 @@ const sleep = (ms) =>
 
 let bearer;
 async function newToken() {
-  const r = await login({ client_secret: secret, scope: 'https://api.securitycenter.microsoft.com/.default' });
+  const r = await login({
+    client_secret: secret,
+    scope: 'https://api.securitycenter.microsoft.com/.default',
+  });
   bearer = `Bearer ${r.json.access_token}`;
 }
 const api = (method, at, body, { headers = {}, auth = bearer } = {}) =>
   call(env.DEFENDER + at, {
     method,
-    headers: { Authorization: auth, Accept: 'application/json', 'Content-Type': 'application/json', ...headers },
+    headers: {
+      Authorization: auth,
+      Accept: 'application/json',
+      'Content-Type': 'application/json',
+      ...headers,
+    },
     body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
   });
 const wanted = (o) => ({ v: 1, op: 'disable', sid: SID, expires: Date.now() + 60000, nonce: NONCE, ...o });
@@ -80,7 +88,11 @@ async function machines() {
     'ODataError',
     'Defender: not every property can be filtered by',
   );
-  is((await api('GET', `/api/machines/${dc.id}`)).json.computerDnsName, 'dc1.corp.example.com', 'Defender: by id');
+  is(
+    (await api('GET', `/api/machines/${dc.id}`)).json.computerDnsName,
+    'dc1.corp.example.com',
+    'Defender: by id',
+  );
   is(code(await api('GET', `/api/machines/${'b'.repeat(40)}`)), 'ResourceNotFound', 'Defender: no such id');
   const r = await api('GET', '/api/machines?$top=2');
   const next = r.json['@odata.nextLink'].replace(env.DEFENDER, '');
@@ -93,7 +105,9 @@ async function library() {
   const text = "Write-Output 'x'\r\n";
   const part = (head, body) => `--${b}\r\nContent-Disposition: form-data; ${head}\r\n\r\n${body}\r\n`;
   const put = (body) =>
-    api('POST', '/api/libraryfiles', body, { headers: { 'Content-Type': `multipart/form-data; boundary=${b}` } });
+    api('POST', '/api/libraryfiles', body, {
+      headers: { 'Content-Type': `multipart/form-data; boundary=${b}` },
+    });
   const file = (override) =>
     `${part('name="Description"', 'd')}${part('name="HasParameters"', 'true')}${part('name="OverrideIfExists"', String(override))}${part(`name="file"; filename="${SCRIPT}"\r\nContent-Type: application/octet-stream`, text)}--${b}--\r\n`;
   is((await put(file(false))).status, 200, 'library: a file');
@@ -113,7 +127,11 @@ async function library() {
 }
 
 async function runs(dc, two) {
-  const user = await order('POST', '/users', { kind: 'hybrid', sid: SID, userPrincipalName: 'anna@corp.example.com' });
+  const user = await order('POST', '/users', {
+    kind: 'hybrid',
+    sid: SID,
+    userPrincipalName: 'anna@corp.example.com',
+  });
   const enabled = async () => (await order('GET', `/users/${user.id}`)).ad.enabled;
   const set = (b) => order('PATCH', '/defender/settings', b);
   const there = (b) => order('PATCH', `/defender/machines/${dc.id}`, b);
@@ -124,14 +142,26 @@ async function runs(dc, two) {
   is(code(await start(dc)), 'ActiveRequestAlreadyExists', 'run: one on a machine');
   is((await start(two, { op: 'probe' })).status, 201, 'run: but on another');
   is(
-    (await api('GET', `/api/machineactions?$filter=${enc(`machineId eq '${dc.id}' and type eq 'LiveResponse' and creationDateTimeUtc ge ${new Date(Date.now() - 864e5).toISOString()}`)}`)).json.value.map((a) => a.requestorComment),
+    (
+      await api(
+        'GET',
+        `/api/machineactions?$filter=${enc(`machineId eq '${dc.id}' and type eq 'LiveResponse' and creationDateTimeUtc ge ${new Date(Date.now() - 864e5).toISOString()}`)}`,
+      )
+    ).json.value.map((a) => a.requestorComment),
     [`cordon ${NONCE}: selftest`],
     'run: it is listed',
   );
   let a = await ended(id);
-  is([a.status, a.commands[0].commandStatus, await enabled()], ['Succeeded', 'Completed', false], 'run: it is done');
+  is(
+    [a.status, a.commands[0].commandStatus, await enabled()],
+    ['Succeeded', 'Completed', false],
+    'run: it is done',
+  );
   r = await call((await link(id)).json.value);
-  ok(/\r\n/.test(r.text) && /\\u0000/.test(r.text) && r.text.startsWith('\ufeff'), 'result: as the service writes it');
+  ok(
+    /\r\n/.test(r.text) && /\\u0000/.test(r.text) && r.text.startsWith('\ufeff'),
+    'result: as the service writes it',
+  );
   let out = await result(id);
   is(
     [out.exit_code, said(out).nonce, said(out).outcome, said(out).uac_before, said(out).uac_after],
@@ -184,11 +214,7 @@ async function runs(dc, two) {
   is((await action(r.json.id)).status, 'InProgress', 'run: in progress');
   await api('POST', `/api/machineactions/${r.json.id}/cancel`, { Comment: 'x' });
   await sleep(400);
-  is(
-    [(await action(r.json.id)).status, await enabled()],
-    ['Cancelled', false],
-    'cancel: what runs goes on',
-  );
+  is([(await action(r.json.id)).status, await enabled()], ['Cancelled', false], 'cancel: what runs goes on');
   await set({ runMs: 10 });
 
   // refusals
@@ -199,7 +225,11 @@ async function runs(dc, two) {
     await there(Object.fromEntries(Object.keys(how).map((k) => [k, before[k]])));
   };
   await not({ busy: true }, 'ActiveRequestAlreadyExists', "refused: somebody's session");
-  await not({ machineTags: ['Restricted security operations'] }, 'DisallowedOperation', 'refused: restricted');
+  await not(
+    { machineTags: ['Restricted security operations'] },
+    'DisallowedOperation',
+    'refused: restricted',
+  );
   await not({ noGroup: true }, 'DisallowedOperation', 'refused: no remediation level');
   await not({ unsupported: 'os' }, 'OsPlatformNotSupported', 'refused: an old Windows');
   await not({ unsupported: 'client' }, 'ClientVersionNotSupported', 'refused: an old sensor');
@@ -209,7 +239,9 @@ async function runs(dc, two) {
   await order('PATCH', '/app', { defenderRoles: ['Machine.Read.All'] });
   await newToken();
   is(code(await start(dc)), 'Forbidden', 'refused: a permission is missing');
-  await order('PATCH', '/app', { defenderRoles: ['Machine.Read.All', 'Machine.LiveResponse', 'Library.Manage'] });
+  await order('PATCH', '/app', {
+    defenderRoles: ['Machine.Read.All', 'Machine.LiveResponse', 'Library.Manage'],
+  });
   await newToken();
   is(await violations(), [], 'refused: all as described');
   await start(dc, {}, '-Payload c1_x; iex y');
@@ -247,7 +279,10 @@ async function runs(dc, two) {
   await fault({ service: 'defender', method: 'POST', path: 'runlive' }, { status: 500, after: true });
   r = await start(dc);
   is(
-    [r.status, (await api('GET', `/api/machineactions?$filter=${enc("status eq 'Pending'")}`)).json.value.length >= 0],
+    [
+      r.status,
+      (await api('GET', `/api/machineactions?$filter=${enc("status eq 'Pending'")}`)).json.value.length >= 0,
+    ],
     [500, true],
     'fault: an error, though it was taken',
   );
@@ -261,7 +296,11 @@ async function runs(dc, two) {
   await set({ limits: true });
   const all = [];
   for (let i = 0; i < 11; i++) all.push(await start(dc));
-  ok(all[10].status === 429 && Number(all[10].headers['retry-after']) > 50, 'limits: ten starts a minute', all[10]);
+  ok(
+    all[10].status === 429 && Number(all[10].headers['retry-after']) > 50,
+    'limits: ten starts a minute',
+    all[10],
+  );
   is((await api('GET', '/api/machines')).status, 200, 'limits: other calls are counted apart');
   is(await violations(), [], 'Defender: as described');
 }
@@ -275,7 +314,11 @@ module.exports = async () => {
     401,
     "Defender: a token of Graph's is none",
   );
-  is((await api('GET', '/api/machines', undefined, { auth: 'x' })).json.error.code, 'Unauthorized', 'Defender: no token');
+  is(
+    (await api('GET', '/api/machines', undefined, { auth: 'x' })).json.error.code,
+    'Unauthorized',
+    'Defender: no token',
+  );
   const [dc, two] = await machines();
   await library();
   await runs(dc, two);
