@@ -26,6 +26,7 @@ enum {
     TRIES = 4,
     AGAIN_MS = 2000,     /* before the second try; doubled */
     REST_MS = 15 * 1000, /* after a 429 that names no time */
+    WAIT_MS = 10 * 1000,
     MINUTE = 60 * 1000,
     HOUR = 60 * MINUTE,
     STARTS_A_MINUTE = 10, /* defender-endpoint.md 3 */
@@ -87,6 +88,7 @@ int defender_new(struct loop *l, struct http *http, struct token_source *token,
         return err_set(e, ERR_NOMEM, 0, "Defender");
     if (copy_hosts(d, s, e) < 0)
         return -1;
+    d->wait_ms = s->wait_ms != 0 ? s->wait_ms : WAIT_MS;
     d->has_sha256 = s->sha256 != NULL;
     if (d->has_sha256)
         memcpy(d->sha256, s->sha256, sizeof(d->sha256));

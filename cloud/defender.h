@@ -34,6 +34,8 @@ struct defender_settings { /* copied */
                                         with all below them: "blob.example.com"; with a port only
                                         where it is named: "blob.example.com:8443" */
     size_t result_host_count;
+    uint64_t wait_ms; /* until a run is looked at first, the other waits by it; 0: 10 s (tests name
+                         another) */
 };
 /* http, token: borrowed. ERR_CONFIG: no root, or a name that the library would not take. */
 int defender_new(struct loop *l, struct http *http, struct token_source *token,

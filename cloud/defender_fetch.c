@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "cloud/defender_inside.h"
 
-enum { LINK_MS = 5 * 1000, LINK_TRIES = 3, RESULT_MS = 60 * 1000 };
+enum { LINK_TRIES = 3, RESULT_MS = 60 * 1000 };
 
 static void ask_link(struct defender_call *c);
 static void on_link(struct defender_call *c, const struct defender_answer *a, const struct err *e);
@@ -39,7 +39,7 @@ static bool link_again(struct defender_call *c)
 {
     struct err e;
 
-    return ++c->link_tries < LINK_TRIES && defender_wait(c, LINK_MS, ask_link, &e) == 0;
+    return ++c->link_tries < LINK_TRIES && defender_wait(c, c->d->wait_ms / 2, ask_link, &e) == 0;
 }
 
 static void on_link(struct defender_call *c, const struct defender_answer *a, const struct err *e)

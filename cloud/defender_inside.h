@@ -80,6 +80,7 @@ struct defender {
     uint8_t sha256[32];
     char **hosts;
     size_t host_count;
+    uint64_t wait_ms;
     struct defender_limit starts, minute, hour;
     uint64_t not_before[DEFENDER_LANES]; /* 429 said so */
     struct defender_call *calls;

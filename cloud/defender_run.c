@@ -31,17 +31,17 @@
 
 enum {
     ALL_MS = 15 * 60 * 1000,
-    POLL_MS = 10 * 1000,
-    POLL_MAX_MS = 30 * 1000,
-    SETTLE_MS = 90 * 1000, /* after a cancel */
-    SETTLE_POLL_MS = 5 * 1000,
-    LOOKS = 6, /* 3, 6, 12, 24, 30 s apart */
-    LOOK_MS = 3 * 1000,
+    LOOKS = 6,
     CANCEL_TRIES = 3,
     START_TRY_MS = 30 * 1000,
-    CANCEL_ALL_MS = 30 * 1000,
+    QUESTION_MS = 30 * 1000,
     NONCE_MIN = 16,
 };
+/* All by defender.wait_ms, which is 10 s: */
+#define POLL_MAX(d) ((d)->wait_ms * 3)
+#define LOOK(d) ((d)->wait_ms * 3 / 10) /* for a lost start: 3, 6, 12, 24, 30 s apart */
+#define SETTLE_POLL(d) ((d)->wait_ms / 2)
+#define SETTLE(d) ((d)->wait_ms * 9) /* after a cancel */
 /* A queued action lives three days (defender-endpoint.md 0): older ones are not ours. */
 #define LOOK_BACK_MS (INT64_C(4) * 24 * 3600 * 1000)
 
@@ -92,6 +92,11 @@ static void move(struct defender_call *c, enum run_state next)
 {
     if (c->state != (int)next)
         sm_move(states, ARRAY_LEN(states), &c->state, (int)next, "Defender");
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 /* --- the ends -----------------------------------------------------------------------------------
@@ -176,7 +181,7 @@ static int prepare(struct defender_call *c, const char *nonce, uint64_t all_ms, 
         return err_set(e, ERR_USAGE, 0, "Defender: no nonce");
     field_copy(c->nonce, sizeof(c->nonce), nonce);
     c->run_cb = cb;
-    c->wait_ms = POLL_MS;
+    c->wait_ms = c->d->wait_ms;
     all_ms = all_ms != 0 ? all_ms : ALL_MS;
     c->run_ends = loop_now(c->d->loop) + all_ms;
     if (defender_wait(c, 0, first, e) < 0)
@@ -399,9 +404,7 @@ static void on_looked(struct defender_call *c, const struct defender_answer *a, 
         c->action = found;
         follow(c);
     } else if (++c->looks < LOOKS) {
-        uint64_t ms = (uint64_t)LOOK_MS << (c->looks - 1);
-
-        wait_for(c, ms < POLL_MAX_MS ? ms : POLL_MAX_MS, look);
+        wait_for(c, less(LOOK(c->d) << (c->looks - 1), POLL_MAX(c->d)), look);
     } else {
         end_lost(c, e);
     }
@@ -413,7 +416,7 @@ static void on_looked(struct defender_call *c, const struct defender_answer *a, 
 static void poll_now(struct defender_call *c)
 {
     const struct defender_request r = {
-        .method = "GET", .needs = DEFENDER_READS, .all_ms = POLL_MAX_MS, .then = on_polled};
+        .method = "GET", .needs = DEFENDER_READS, .all_ms = QUESTION_MS, .then = on_polled};
 
     if (c->state != RUN_SETTLING)
         move(c, RUN_POLLING);
@@ -427,9 +430,9 @@ static void settle(struct defender_call *c, const struct err *e)
     if (loop_now(c->d->loop) >= c->settle_ends)
         end_lost(c, e);
     else if (!c->cancel_taken && c->cancel_tries < CANCEL_TRIES)
-        wait_for(c, SETTLE_POLL_MS, cancel_now);
+        wait_for(c, SETTLE_POLL(c->d), cancel_now);
     else
-        wait_for(c, SETTLE_POLL_MS, poll_now);
+        wait_for(c, SETTLE_POLL(c->d), poll_now);
 }
 
 static void wait_more(struct defender_call *c, const struct err *e)
@@ -441,7 +444,7 @@ static void wait_more(struct defender_call *c, const struct err *e)
     } else if (c->over) {
         cancel_now(c);
     } else {
-        c->wait_ms = ms * 13 / 10 < POLL_MAX_MS ? ms * 13 / 10 : POLL_MAX_MS;
+        c->wait_ms = less(ms * 13 / 10, POLL_MAX(c->d));
         move(c, RUN_POLLING);
         wait_for(c, ms, poll_now);
     }
@@ -532,12 +535,12 @@ static void cancel_now(struct defender_call *c)
                                        .type = "application/json",
                                        .needs = DEFENDER_RUNS,
                                        .again = true,
-                                       .all_ms = CANCEL_ALL_MS,
+                                       .all_ms = QUESTION_MS,
                                        .then = on_cancelled};
     struct json_out o;
 
     if (c->cancel_tries++ == 0)
-        c->settle_ends = loop_now(c->d->loop) + SETTLE_MS;
+        c->settle_ends = loop_now(c->d->loop) + SETTLE(c->d);
     move(c, RUN_CANCELLING);
     text_clear(&c->body);
     json_out_init(&o, &c->body);

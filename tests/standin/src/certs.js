@@ -13,6 +13,8 @@ const NAMES = [
   'graph.standin.test',
   'okta.standin.test',
   'loganalytics.standin.test',
+  'defender.standin.test',
+  'store.standin.test',
 ];
 
 function openssl(dir, ...args) {

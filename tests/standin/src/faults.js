@@ -4,6 +4,7 @@
 'use strict';
 const { challengeHeader, failure } = require('./tokens');
 
+const SERVICES = ['login', 'graph', 'imds', 'arc', 'okta', 'loganalytics', 'defender', 'store'];
 const MATCH = ['service', 'method', 'path', 'body', 'nth', 'times', 'inBatch', 'version'];
 const DO = [
   'status',
@@ -86,7 +87,7 @@ class Faults {
     for (const k of Object.keys(match)) if (!MATCH.includes(k)) throw new Error(`fault: match has no ${k}`);
     for (const k of Object.keys(d)) if (!DO.includes(k)) throw new Error(`fault: do has no ${k}`);
     if (!f.do || !Object.keys(d).length) throw new Error('fault: do what?');
-    if (match.service && !['login', 'graph', 'imds', 'arc', 'okta', 'loganalytics'].includes(match.service))
+    if (match.service && !SERVICES.includes(match.service))
       throw new Error(`fault: no service ${match.service}`);
     if (d.kind && !KINDS[d.kind]) throw new Error(`fault: no kind ${d.kind}`);
     if (d.cut && !['headers', 'body', 'stream'].includes(d.cut))

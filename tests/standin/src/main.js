@@ -7,17 +7,20 @@ const path = require('path');
 const { Description } = require('./openapi');
 const { Tenant } = require('./state');
 const { Org } = require('./okta');
+const { Defender } = require('./defender');
 const { Faults } = require('./faults');
 const { Standin } = require('./server');
 const tokens = require('./tokens');
 const managed = require('./managed');
 const graph = require('./graph');
 const okta = require('./okta');
+const defender = require('./defender');
 const orders = require('./orders');
 const certs = require('./certs');
 const { logAnalytics } = require('./kql');
 
 const USAGE = `usage: standin serve --dir DIR [--tenant-file FILE] [--host ADDR] [--latency MS]
+                     [--defender-run PROGRAM]
        standin mirror DIR FILE   (JSON lines {"sam","sid","guid","upn","dn","enabled"}; - is stdin)
 `;
 
@@ -103,6 +106,21 @@ function services(s, description) {
       }),
       ...okta,
     },
+    defender: {
+      scheme: 'https',
+      description: description.defender,
+      prefix: /^\/api\//,
+      headers: (ctx) => ({ 'request-id': ctx.requestId }),
+      error: defender.error,
+      authorize: defender.authorize,
+      handle: defender.handle,
+    },
+    store: {
+      scheme: 'https',
+      description: description.defender,
+      prefix: /^\/investigation-actions-data\//,
+      ...defender.blob,
+    },
   };
   for (const name of ['imds', 'arc']) {
     list[name] = {
@@ -157,7 +175,7 @@ function write(dir, name, text, mode = 0o644) {
 }
 
 async function serve(args) {
-  const o = options(args, ['dir', 'tenant-file', 'host', 'latency']);
+  const o = options(args, ['dir', 'tenant-file', 'host', 'latency', 'defender-run']);
   if (!o.dir || o.rest.length) {
     process.stderr.write(USAGE);
     process.exit(64);
@@ -184,8 +202,20 @@ async function serve(args) {
   const org = new Org(file.okta);
   org.ownKeys = keys.oktaKeys;
   org.reset();
-  const s = new Standin({ tenant, okta: org, faults: new Faults(), latency: Number(o.latency || 0) });
-  const description = { graph: new Description('graph'), okta: new Description('okta') };
+  const mde = new Defender(file.defender, tenant);
+  if (o['defender-run']) mde.program = path.resolve(o['defender-run']);
+  const s = new Standin({
+    tenant,
+    okta: org,
+    defender: mde,
+    faults: new Faults(),
+    latency: Number(o.latency || 0),
+  });
+  const description = {
+    graph: new Description('graph'),
+    okta: new Description('okta'),
+    defender: new Description('defender'),
+  };
   s.resources = new Map();
   const list = services(s, description);
   s.services = list;
@@ -207,13 +237,17 @@ async function serve(args) {
   const url = (name) =>
     `${list[name].scheme}://${list[name].scheme === 'http' ? '127.0.0.1' : shownHost}:${list[name].port}`;
   s.audiences = {};
-  for (const name of ['graph', 'loganalytics']) {
+  for (const name of ['graph', 'loganalytics', 'defender']) {
     list[name].audience = s.audiences[name] = url(name);
     for (const h of [...certs.NAMES, '127.0.0.1', '[::1]', shownHost])
       s.resources.set(`https://${h}:${list[name].port}`, list[name].audience);
   }
   s.resources.set('https://graph.microsoft.com', list.graph.audience);
   s.resources.set('https://api.loganalytics.io', list.loganalytics.audience);
+
+  s.resources.set('https://api.securitycenter.microsoft.com', list.defender.audience);
+  tenant.defenderAudience = list.defender.audience;
+  s.blobHost = url('store').replace('https://', '');
 
   const now = Math.floor(Date.now() / 1000);
   const secret = (name, text) => write(dir, name, text, 0o600);
@@ -262,6 +296,8 @@ async function serve(args) {
     STANDIN_GRAPH: url('graph'),
     STANDIN_OKTA: url('okta'),
     STANDIN_LOGANALYTICS: url('loganalytics'),
+    STANDIN_DEFENDER: url('defender'),
+    STANDIN_STORE: s.blobHost,
     STANDIN_IMDS: url('imds'),
     STANDIN_ARC: url('arc'),
     STANDIN_ARC_TOKENS: `${dir}/tokens`,

@@ -22,7 +22,16 @@ const ADDED = {
         get: {
           operationId: `${op}_listGroups`,
           parameters: parameters(
-            ...['select', 'filter', 'expand', 'top', 'count', 'skiptoken', 'consistency', 'client-request-id'],
+            ...[
+              'select',
+              'filter',
+              'expand',
+              'top',
+              'count',
+              'skiptoken',
+              'consistency',
+              'client-request-id',
+            ],
           ),
         },
       };
@@ -49,6 +58,7 @@ const ADDED = {
     }
   },
   okta: () => {},
+  defender: () => {},
 };
 
 function closed(schema) {
@@ -65,6 +75,41 @@ function closed(schema) {
     s.additionalProperties = false;
   }
   return s;
+}
+
+// RFC 7578, strictly: fills ctx.form and ctx.file {name, bytes}; returns what the schema is for.
+function multipart(ctx, problems) {
+  const b = /;\s*boundary=("?)([A-Za-z0-9'()+_,./:=?-]{1,70})\1$/.exec(ctx.headers['content-type']);
+  const form = {};
+  ctx.form = form;
+  if (!b) {
+    problems.push('multipart: no boundary');
+    return form;
+  }
+  const whole = Buffer.concat([Buffer.from('\r\n'), ctx.body]);
+  const mark = Buffer.from(`\r\n--${b[2]}`);
+  const at = [];
+  for (let i = whole.indexOf(mark); i >= 0; i = whole.indexOf(mark, i + 1)) at.push(i);
+  if (at[0] !== 0 || !whole.subarray(at[at.length - 1] + mark.length).equals(Buffer.from('--\r\n')))
+    problems.push('multipart: it does not begin and end with its boundary');
+  for (let k = 0; k + 1 < at.length; k++) {
+    const part = whole.subarray(at[k] + mark.length, at[k + 1]);
+    const cut = part.indexOf('\r\n\r\n');
+    const head = part.subarray(0, cut < 0 ? 0 : cut).toString('utf8');
+    const bytes = part.subarray(cut + 4);
+    const d =
+      /^\r\nContent-Disposition: form-data; name="([A-Za-z]+)"(?:; filename="([^"\r\n]+)")?(\r\nContent-Type: [a-z/-]+)?$/.exec(
+        head,
+      );
+    if (!d) {
+      problems.push(`multipart: a part's head: ${JSON.stringify(head)}`);
+      continue;
+    }
+    if (d[1] in form) problems.push(`form field given twice: ${d[1]}`);
+    form[d[1]] = d[2] === undefined ? bytes.toString('utf8') : `${bytes.length} bytes`;
+    if (d[2] !== undefined) ctx.file = { name: d[2], bytes };
+  }
+  return form;
 }
 
 class Description {
@@ -252,6 +297,8 @@ class Description {
       }
       if (!Buffer.from(ctx.body.toString('utf8')).equals(ctx.body)) problems.push('body: not UTF-8');
       ctx.json = value;
+    } else if (type === 'multipart/form-data') {
+      value = multipart(ctx, problems);
     } else {
       value = {};
       for (const [k, v] of new URLSearchParams(ctx.body.toString('utf8'))) {

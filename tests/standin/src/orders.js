@@ -3,6 +3,7 @@
 const http = require('http');
 const { cycle } = require('./sync');
 const { importFromAd } = require('./okta');
+const defender = require('./defender');
 const { issue } = require('./tokens');
 const { uuid } = require('./state');
 
@@ -40,6 +41,7 @@ function routes(s) {
     return u;
   };
   const r = {
+    ...defender.orders(s.defender, { set, wrong, many }),
     'GET /': () => ({
       tenant: t.id,
       users: t.users.size,
@@ -51,6 +53,7 @@ function routes(s) {
     'POST /reset': () => {
       t.reset();
       s.okta.reset();
+      s.defender.reset();
       s.faults.list = [];
       s.requests.length = 0;
       s.violations.length = 0;
@@ -233,7 +236,7 @@ function serve(standin, { host }) {
       try {
         const text = Buffer.concat(parts).toString('utf8');
         const path = req.url.split('?')[0];
-        const m = /^(\/(?:okta\/)?users)\/(.+)$/.exec(path);
+        const m = /^(\/(?:okta\/)?users|\/defender\/machines)\/(.+)$/.exec(path);
         const handler = m ? table[`${req.method} ${m[1]}/*`] : table[`${req.method} ${path}`];
         if (!handler) throw wrong(`no order ${req.method} ${path}`, 404);
         body = handler(text ? JSON.parse(text) : undefined, m && m[2]);

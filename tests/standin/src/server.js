@@ -32,10 +32,11 @@ function shownHeaders(h) {
 
 // A service: {name, description, prefix, error, authorize, handle, explain, tolerates, ...}
 class Standin {
-  constructor({ tenant, okta, faults, latency }) {
+  constructor({ tenant, okta, defender, faults, latency }) {
     Object.assign(this, {
       tenant,
       okta,
+      defender,
       faults,
       latency,
       requests: [],
@@ -75,6 +76,7 @@ class Standin {
       standin: this,
       tenant: this.tenant,
       okta: this.okta,
+      defender: this.defender,
       service,
       method,
       path,

@@ -29,6 +29,8 @@ const ROLES = [
   'Organization.Read.All',
 ];
 
+const DEFENDER_ROLES = ['Machine.LiveResponse', 'Machine.Read.All', 'Library.Manage'];
+
 const ROLE = {
   globalAdmin: '62e90394-69f5-4237-9190-012177145e10',
   userAdmin: 'fe930be7-5e62-47db-91af-98c3a49a38b1',
@@ -119,6 +121,7 @@ class Tenant {
       clientId: f.clientId || '0a1b2c3d-0000-4000-8000-00000000c0de',
       secret: f.secret || 'standin~secret+with/odd&signs=%',
       roles: f.roles || [...ROLES],
+      defenderRoles: f.defenderRoles || [...DEFENDER_ROLES], // in tokens for Defender
       wids: f.wids || [],
       objectId: f.objectId || '9a0d5e1c-2b7f-4c3e-8f64-7e1b2a3c4d5e',
       displayName: 'cordon',

@@ -140,7 +140,7 @@ function issue(tenant, aud, { life = tenant.settings.tokenLife, cae = false, sub
     sub: tenant.app.objectId,
     idtyp: 'app',
     ver: '1.0',
-    roles: [...tenant.app.roles],
+    roles: [...(aud === tenant.defenderAudience ? tenant.app.defenderRoles : tenant.app.roles)],
     wids: [...tenant.app.wids, '0997a1d0-0d1d-4acb-b408-d5ca73121e90'],
     uti: b64(crypto.randomBytes(12)),
     ...(cae ? { xms_cc: ['cp1'] } : {}),

@@ -3,7 +3,7 @@
 const { counted, order } = require('./harness');
 
 (async () => {
-  for (const part of ['login', 'users', 'graph', 'batch', 'faults', 'okta']) {
+  for (const part of ['login', 'users', 'graph', 'batch', 'faults', 'okta', 'defender']) {
     process.stdout.write(`# ${part}\n`);
     await require(`./${part}`)();
     await order('DELETE', '/faults');
