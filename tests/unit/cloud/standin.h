@@ -110,7 +110,8 @@ static int standin_up(void)
     }
     if (file_read_any(standin_path("env"), 8192, &env, &e) < 0)
         return -1;
-    standin.env = text_take(&env);
+    if ((standin.env = text_take(&env)) == NULL)
+        return -1;
     h.ca_file = standin_env("STANDIN_CA");
     if (loop_new(&standin.loop, &e) < 0 || http_new(standin.loop, &h, &standin.http, &e) < 0)
         return -1;

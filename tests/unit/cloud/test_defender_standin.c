@@ -40,15 +40,18 @@ static struct {
 /* A client as new as the stand-in's state: no token of before. */
 static void fresh(void)
 {
-    struct token_settings t = {.kind = TOKEN_SECRET, .scope = standin_env("STANDIN_DEFENDER")};
-    struct defender_settings s = {.url = t.scope, .script = "cordon-dc.ps1", .wait_ms = 60};
-    const char *hosts[] = {standin_env("STANDIN_STORE")};
+    struct token_settings t = {.kind = TOKEN_SECRET};
+    struct defender_settings s = {.script = "cordon-dc.ps1", .wait_ms = 60};
+    const char *hosts[1];
     uint8_t hash[ID_SHA256];
     struct err e;
 
     standin_fresh();
     defender_free(defender);
     token_free(token);
+    t.scope = standin_env("STANDIN_DEFENDER");
+    s.url = t.scope;
+    hosts[0] = standin_env("STANDIN_STORE");
     t.login_url = standin_env("STANDIN_LOGIN");
     t.tenant = standin_env("STANDIN_TENANT");
     t.client_id = standin_env("STANDIN_CLIENT_ID");
