@@ -81,7 +81,11 @@ static void open_defender(struct cloud *c)
     const struct cfg_defender *d = &c->cfg->defender;
     uint8_t hash[ID_SHA256];
     char name[64], resource[300];
-    struct defender_settings s = {.url = d->url, .script = name, .sha256 = hash};
+    struct defender_settings s = {.url = d->url,
+                                  .script = name,
+                                  .sha256 = hash,
+                                  .result_hosts = (const char *const *)d->result_hosts.items,
+                                  .result_host_count = d->result_hosts.count};
     size_t n = strlen(d->scope);
 
     if (text_ends_nocase(d->scope, suffix))

@@ -11,9 +11,8 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "config/keys.h"
 
-#define DEFAULT_SOCKET "/run/cordon/control.sock"
+#define DEFAULT_SOCKET "/run/cordon/control"
 #define ANSWER_MAX ((size_t)4 * 1024 * 1024)
 
 struct told {
@@ -28,11 +27,7 @@ struct told {
 /* [service] socket, by the table of settings. */
 static const char *configured(const struct cfg *cfg)
 {
-    for (size_t i = 0; i < cfg_key_count; i++) {
-        if (strcmp(cfg_keys[i].section, "service") == 0 && strcmp(cfg_keys[i].name, "socket") == 0)
-            return *(char *const *)(const void *)((const char *)cfg + cfg_keys[i].offset);
-    }
-    return NULL;
+    return cfg->service.socket;
 }
 
 /* CORDON_SOCKET, else the setting, else the default. A configuration that cannot be read keeps

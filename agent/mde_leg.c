@@ -363,7 +363,9 @@ static void expect(struct mde_leg *m)
                               .dc = m->targets[m->at].host,
                               .target = &m->sid,
                               .actor = &actor,
-                              .target_dn = m->cf->resolved ? m->cf->found.dn : NULL,
+                              .target_dn = m->cf->resolved        ? m->cf->found.dn
+                                           : m->cf->cloud != NULL ? m->cf->cloud->user.on_prem_dn
+                                                                  : NULL,
                               .local = ""};
     struct err e;
 

@@ -93,6 +93,7 @@ static void web_done(struct cfg *c)
     free(c->defender.login_url);
     free(c->defender.scope);
     cfg_list_done(&c->defender.dcs);
+    cfg_list_done(&c->defender.result_hosts);
     free(c->defender.dc_tag);
     free(c->defender.script);
     free(c->okta.url);

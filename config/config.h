@@ -120,8 +120,9 @@ struct cfg_defender {
     char *url, *login_url, *scope;
     struct cfg_list dcs; /* "dc1.corp.example.com" or "dc1.corp.example.com=<id>", in this order */
     char *dc_tag;        /* machines with this tag that are DCs as well; NULL: only dcs */
-    bool fallback;       /* used by itself where no DC takes a change over LDAP */
-    char *script;        /* the script as it is in the library: a file here; its hash is compared */
+    struct cfg_list result_hosts; /* that a result link may have, besides Microsoft's */
+    bool fallback;                /* used by itself where no DC takes a change over LDAP */
+    char *script; /* the script as it is in the library: a file here; its hash is compared */
 };
 
 /* [signer/NAME]: whoever may sign requests, and for what. Two keys, so that one can be exchanged

@@ -569,6 +569,11 @@ const struct cfg_key cfg_keys[] = {
      .help = "Whether a change that no DC takes over LDAP is made through Live Response. It takes "
              "minutes; the cloud does not wait for it. --via mde works in any case.",
      .harm = "no: with LDAP cut off, the account stays in play in Active Directory."},
+    {DEFENDER(result_hosts), CFG_NAMES, IN_DEFENDER(result_hosts),
+     .def_says = "only Microsoft's own (core.windows.net and the like)", .unit = "names",
+     .typical = "blob.example.net",
+     .help = "Hosts that the link to a result may have besides. No credential is sent there.",
+     .harm = "A host here can make up what the script said; it is not believed without the log."},
     {DEFENDER(script), CFG_PATH, IN_DEFENDER(script), .def_says = "must be given",
      .unit = "absolute path", .typical = "/etc/cordon/cordon-dc.ps1",
      .help =
