@@ -149,8 +149,7 @@ void job_message_lost(struct job *j, bool gone)
     if (gone) {
         log_warning("request=%s was completed by another agent, and is left to it", j->request.id);
         j->elsewhere = true;
-        job_move(j, JOB_ANSWERING);
-        write_answer(j);
+        job_answer(j);
     } else {
         log_warning("request=%s has gone to another agent before it was begun here", j->request.id);
         over(j); /* should it come back, the ledger knows it */
@@ -358,6 +357,7 @@ static void on_case(void *arg, struct casefile *cf)
 
 void job_answer(struct job *j)
 {
+    loop_timer_stop(&j->timer);
     job_move(j, JOB_ANSWERING);
     write_answer(j);
 }
