@@ -139,6 +139,8 @@ uint64_t http_requests_sent(const struct http *h);
 /* Retry-After: "120", "2.128", an HTTP date (RFC 9110 5.6.7) against now_ms. False: neither. Values
  * over a day count as a day; the past as 0. */
 bool http_retry_after(const char *s, int64_t now_ms, uint64_t *ret_ms);
+/* RFC 9110 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT", and the two old forms. */
+bool http_date(const char *s, int64_t *ret_ms);
 /* Append s percent-encoded for a path segment or a query value (all but unreserved characters). */
 struct text;
 void http_escape(struct text *t, const char *s, size_t n);

@@ -40,8 +40,6 @@ bool http_may_have_acted(const struct http_verdict *v);
 uint64_t http_wait_ms(const struct http_verdict *v, uint64_t wait_ms, unsigned next,
                       uint32_t random);
 
-/* RFC 9110 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT", and the two old forms. */
-bool http_date(const char *s, int64_t *ret_ms);
 /* X-Rate-Limit-Reset: whole epoch seconds, against the server's own clock; a second is added. */
 bool http_rate_limit_reset(const char *s, int64_t now_ms, uint64_t *ret_ms);
 

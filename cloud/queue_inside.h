@@ -109,7 +109,9 @@ int queue_envelope_read(const char *raw, struct queue_envelope *ret_envelope, st
 void queue_envelope_write(struct text *t, const char *request, size_t len, const char *claim,
                           const char *reason);
 void queue_base64(struct text *t, const void *p, size_t n);
-/* Strict (RFC 4648 4): padded, nothing around it. False: not that, or more than cap bytes. */
-bool queue_unbase64(uint8_t *buf, size_t cap, const char *s, size_t n, size_t *ret_n);
+/* Strict (RFC 4648 4): padded, nothing around it. buf has n bytes, which are written to in any
+ * case.
+ */
+bool queue_unbase64(uint8_t *buf, const char *s, size_t n, size_t *ret_n);
 
 #endif

@@ -498,6 +498,9 @@ enum queue_end spool_dead(struct spool_dir *d, const char *id, const char *file,
         (void)err_set(e, ERR_INTERNAL, 0, "spool: not a name of ours");
         return QUEUE_FATAL;
     }
+    /* Not over the words of whoever was faster. */
+    if (faccessat(d->claimed, file, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+        return end_of(d, file, "dead-letter", e);
     text_safe(&t, reason);
     text_addf(&t, "\ndeliveries %u\nclaim %s\n", n.deliveries, n.claim);
     (void)snprintf(why, sizeof(why), "%s.reason", n.id);
