@@ -73,6 +73,7 @@ static void answer(struct control *c, const struct cJSON *j, const struct ucred 
     json_out_init(&o, &t);
     if (what != NULL && strcmp(what, "status") == 0) {
         json_out_object(&o, NULL);
+        json_out_str(&o, "type", "status");
         rc = c->ops->status(c->arg, &o, &e);
         json_out_end_object(&o);
     } else if (what != NULL && strcmp(what, "pending") == 0) {
