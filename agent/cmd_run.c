@@ -127,7 +127,7 @@ static void on_signal(void *arg, int events)
         _exit(128 + (int)info.ssi_signo);
     r->stopping = true;
     tell_systemd("STOPPING=1");
-    service_stop(r->service);
+    service_stop(r->service, false);
 }
 
 static void on_alive(void *arg)
@@ -203,7 +203,7 @@ static void on_checked(void *arg, const struct err *e)
     if (r->stopping)
         return;
     service_note(r->service, "configuration read anew", cmd_config_path());
-    service_stop(r->service);
+    service_stop(r->service, true);
 }
 
 /* --- one after the other ------------------------------------------------------------------------

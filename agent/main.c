@@ -443,11 +443,13 @@ int cmd_state_dir(char *buf, size_t size, struct err *e)
 
 int cmd_socket_path(const struct cfg *cfg, char *buf, size_t size, struct err *e)
 {
-    const char *dir = getenv("RUNTIME_DIRECTORY");
+    const char *dir = getenv("RUNTIME_DIRECTORY"), *told = getenv("CORDON_SOCKET");
     char state[512];
     int n;
 
-    if (cfg->service.socket != NULL) {
+    if (told != NULL && told[0] == '/') {
+        n = snprintf(buf, size, "%s", told);
+    } else if (cfg->service.socket != NULL) {
         n = snprintf(buf, size, "%s", cfg->service.socket);
     } else if (dir != NULL && dir[0] == '/') {
         n = snprintf(buf, size, "%s/control", dir);

@@ -40,8 +40,10 @@ static bool on_record(void *arg, const struct ledger_record *r)
     return !rd->failed;
 }
 
-static int sign(struct service *s, struct intake_result *r, struct text *jws, struct err *e)
+static int sign(struct service *s, const struct intake_result *what, struct text *jws,
+                struct err *e)
 {
+    struct intake_result full = *what, *r = &full;
     char head[2 * ID_SHA256 + 1];
 
     if (s->own == NULL)

@@ -27,7 +27,7 @@
 #include "base/sm.h"
 #include "base/stamp.h"
 
-enum { LOOK_AGAIN_MS = 250 };
+enum { LOOK_AGAIN_MS = 250, SKEW_MAX_MS = 5 * 60 * 1000 };
 
 static const struct sm_state job_states[] = {
     [JOB_TAKING] = {"taking", SM_TO(JOB_WAITING) | SM_TO(JOB_OVER)},
@@ -149,8 +149,7 @@ void job_message_lost(struct job *j, bool gone)
     if (gone) {
         log_warning("request=%s was completed by another agent, and is left to it", j->request.id);
         j->elsewhere = true;
-        job_move(j, JOB_ANSWERING);
-        write_answer(j);
+        job_answer(j);
     } else {
         log_warning("request=%s has gone to another agent before it was begun here", j->request.id);
         over(j); /* should it come back, the ledger knows it */
@@ -219,6 +218,24 @@ static bool impossible(struct job *j, const struct place *p)
     return true;
 }
 
+/* T1: then nobody can say what is fresh. */
+static bool clock_is_off(struct world *w, char *why, size_t size)
+{
+    char age[STAMP_TEXT];
+
+    for (size_t i = 0; w->dcs != NULL && i < ad_dcs_count(w->dcs); i++) {
+        const struct ad_dc *dc = ad_dcs_at(w->dcs, i);
+        int64_t skew = dc->skew_ms < 0 ? -dc->skew_ms : dc->skew_ms;
+
+        if (dc->state != AD_DC_READY || !dc->has_skew || skew <= SKEW_MAX_MS)
+            continue;
+        (void)snprintf(why, size, "the clock of %s is %s away from ours", dc->host,
+                       stamp_age(age, skew));
+        return true;
+    }
+    return false;
+}
+
 static bool let(void *arg, const struct casefile *cf, char *why, size_t size)
 {
     const struct job *j = arg;
@@ -229,6 +246,8 @@ static bool let(void *arg, const struct casefile *cf, char *why, size_t size)
                             .now_ms = service_now_ms(j->s)};
     struct err e = ERR_NONE;
 
+    if (clock_is_off(cf->w, why, size))
+        return false;
     if (brake_take(j->s->brake, &ask, why, size, &e))
         return true;
     if (e.code != ERR_OK && why[0] == '\0')
@@ -358,6 +377,7 @@ static void on_case(void *arg, struct casefile *cf)
 
 void job_answer(struct job *j)
 {
+    loop_timer_stop(&j->timer);
     job_move(j, JOB_ANSWERING);
     write_answer(j);
 }

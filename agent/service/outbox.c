@@ -90,6 +90,15 @@ size_t outbox_count(const struct outbox *o)
     return o->count;
 }
 
+size_t outbox_stuck(const struct outbox *o)
+{
+    size_t n = 0;
+
+    for (const struct item *x = o->items; x != NULL; x = x->next)
+        n += x->tries > 0;
+    return n;
+}
+
 bool outbox_is_idle(const struct outbox *o)
 {
     for (const struct item *x = o->items; x != NULL; x = x->next) {

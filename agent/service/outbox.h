@@ -25,6 +25,7 @@ void outbox_free(struct outbox *o);
  * nothing. */
 int outbox_add(struct outbox *o, const char *id, const char *jws, struct err *e);
 size_t outbox_count(const struct outbox *o);
+size_t outbox_stuck(const struct outbox *o); /* those that were refused at least once */
 /* Has each been tried, and does each wait for its next try? */
 bool outbox_is_idle(const struct outbox *o);
 

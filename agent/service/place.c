@@ -73,7 +73,7 @@ static void on_world(void *arg, const struct err *e)
     p->told = true;
     if (e != NULL && e->code == ERR_CONFIG) {
         s->failed = *e;
-        service_stop(s);
+        service_stop(s, true);
         return;
     }
     if (e != NULL) {

@@ -240,11 +240,24 @@ void service_close(struct service **service)
 
     if (s == NULL)
         return;
+    s->stopping = true;
     control_close(&s->control);
     loop_timer_stop(&s->poll);
     loop_timer_stop(&s->tick);
     loop_timer_stop(&s->stopper);
     loop_timer_stop(&s->ending);
+    /* What hangs still points into all of it, and the process ends now: only the ledger matters. */
+    if (s->give_up) {
+        (void)ledger_commit(s->ledger, &e);
+        return;
+    }
+    /* The last callbacks of the domains and of the ledger come from here, and find everything. */
+    for (size_t i = 0; i < s->place_count; i++)
+        place_close(&s->places[i]);
+    if (s->ledger != NULL && ledger_close(s->ledger, &e) < 0)
+        log_error("ledger: %s", e.msg);
+    loop_timer_stop(&s->ending);
+    loop_timer_stop(&s->poll);
     outbox_free(s->outbox);
     queue_link_close(&s->link);
     for (struct message *m = s->messages, *next; m != NULL; m = next) {
@@ -253,12 +266,8 @@ void service_close(struct service **service)
         queue_message_free(m->m);
         free(m);
     }
-    for (size_t i = 0; i < s->place_count; i++)
-        place_close(&s->places[i]);
     free(s->places);
     brake_free(s->brake);
-    if (s->ledger != NULL && ledger_close(s->ledger, &e) < 0)
-        log_error("ledger: %s", e.msg);
     while (s->jobs != NULL)
         job_free(s->jobs);
     for (size_t i = 0; s->rates != NULL && i < s->cfg->signer_count; i++)
@@ -392,8 +401,9 @@ static void tick(void *arg)
 /* --- ending ------------------------------------------------------------------------------------
  */
 
-void service_stop(struct service *s)
+void service_stop(struct service *s, bool reopens)
 {
+    s->reopens = reopens;
     if (s->stopping)
         return;
     s->stopping = true;
@@ -420,7 +430,7 @@ static void on_stop_time(void *arg)
             loop_timer_start(s->loop, s->cfg->service.stop_timeout_ms / 3, on_stop_time, s);
     } else {
         log_warning("%zu cases did not end in time: the next start goes on with them", s->running);
-        s->give_up = true;
+        s->give_up = !s->reopens;
     }
     service_maybe_end(s);
 }
@@ -462,7 +472,7 @@ static void check_end(void *arg)
     if (s->told)
         return;
     if (!s->stopping && s->set.once && all_done(s))
-        service_stop(s);
+        service_stop(s, false);
     if (!s->stopping || !(settled(s) || s->give_up))
         return;
     s->told = true;

@@ -26,8 +26,9 @@ struct service_settings { /* borrowed: outlives the service */
 int service_open(struct loop *l, const struct service_settings *s,
                  void (*ended)(void *arg, const struct err *e), void *arg,
                  struct service **ret_service, struct err *e);
-/* Take nothing new; let what is in flight end, or park it within the stop timeout; then `ended`. */
-void service_stop(struct service *s);
+/* Take nothing new; let what is in flight end, or park it within the stop timeout; then `ended`.
+ * reopens: another one is opened in this process: then what hangs is waited for. */
+void service_stop(struct service *s, bool reopens);
 /* Would this configuration do, as far as can be said beside a running service? done: once, later.
  * ERR_CONFIG names what is wrong. */
 int service_check(struct service *s, const struct cfg *next,

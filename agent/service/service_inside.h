@@ -201,7 +201,7 @@ struct service {
     bool receiving, polled_empty;
     bool sick; /* the ledger cannot be written: nothing is taken */
     uint64_t sick_until;
-    bool stopping, interrupted, give_up, told;
+    bool stopping, reopens, interrupted, give_up, told;
     struct loop_timer *ending;
     struct err failed;
     void (*ended)(void *arg, const struct err *e);

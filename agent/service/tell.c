@@ -75,6 +75,39 @@ static void tell_brake(struct service *s, struct json_out *o)
     json_out_end_object(o);
 }
 
+/* What somebody should look at, in sentences; an empty list is a healthy service. */
+static void tell_degraded(struct service *s, struct json_out *o)
+{
+    char words[600], why[400] = "";
+    int64_t since;
+
+    json_out_array(o, "degraded");
+    if (s->sick)
+        json_out_str(o, NULL, "the ledger cannot be written: nothing new is taken");
+    if (s->poll_failures > 0)
+        json_out_str(o, NULL, "the queue cannot be read");
+    if (brake_is_engaged(s->brake, why, sizeof(why), &since)) {
+        (void)snprintf(words, sizeof(words), "the brake is engaged: %s", why);
+        json_out_str(o, NULL, words);
+    }
+    for (size_t i = 0; i < s->place_count; i++) {
+        struct place *p = &s->places[i];
+
+        if (world_can_judge(&p->world) && world_dc(&p->world, true) != NULL)
+            continue;
+        (void)snprintf(words, sizeof(words), "no DC of %s can be used%s%.400s", p->domain->name,
+                       p->world.failed.code != ERR_OK ? ": " : "",
+                       p->world.failed.code != ERR_OK ? p->world.failed.msg : "");
+        json_out_str(o, NULL, words);
+    }
+    if (outbox_stuck(s->outbox) > 0) {
+        (void)snprintf(words, sizeof(words), "%zu answers cannot be delivered",
+                       outbox_stuck(s->outbox));
+        json_out_str(o, NULL, words);
+    }
+    json_out_end_array(o);
+}
+
 static int status(void *arg, struct json_out *o, struct err *e)
 {
     struct service *s = arg;
@@ -83,7 +116,6 @@ static int status(void *arg, struct json_out *o, struct err *e)
 
     if (ledger_head(s->ledger, &count, head, e) < 0)
         return -1;
-    json_out_str(o, "type", "status");
     json_out_str(o, "version", CORDON_VERSION);
     json_out_str(o, "agent", s->agent);
     json_out_time(o, "started", s->started_ms);
@@ -97,6 +129,7 @@ static int status(void *arg, struct json_out *o, struct err *e)
     json_out_u64(o, "taken", s->taken);
     json_out_u64(o, "refused", s->refused);
     json_out_u64(o, "answered", s->answered);
+    tell_degraded(s, o);
     tell_domains(s, o);
     tell_brake(s, o);
     json_out_object(o, "ledger");

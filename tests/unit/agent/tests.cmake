@@ -35,3 +35,8 @@ cordon_test(agent requests cordon_agent PkgConfig::SQLITE)
 cordon_test(agent metrics cordon_agent)
 cordon_test(agent control cordon_agent)
 target_link_options(test_agent_control PRIVATE -Wl,--wrap=loop_timer_start -Wl,--wrap=getsockopt)
+cordon_test(agent service cordon_agent PkgConfig::SQLITE)
+foreach(name loop_now loop_timer_start loop_timer_stop queue_renew_start queue_complete_start queue_release_start
+        queue_dead_start queue_message_free queue_caps world_can_judge world_dc world_hopeful run_case_start)
+    target_link_options(test_agent_service PRIVATE -Wl,--wrap=${name})
+endforeach()
