@@ -280,7 +280,7 @@ static void taken_over(void **state)
     assert_non_null(ma);
     assert_int_equal(sync_renew(ma, LEASE, "agent-a"), QUEUE_OK);
 
-    /* The clock is set, to and fro: nothing changes. */
+    /* The clock is set, back and forth: nothing changes. */
     now_.wall_ms += 365LL * 86400000;
     assert_null(sync_one(b, LEASE));
     now_.wall_ms -= 2 * 365LL * 86400000;
