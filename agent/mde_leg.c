@@ -567,7 +567,7 @@ static void settle(struct mde_leg *m)
         m->some_done = true;
         m->not_shown = m->not_shown || !proven;
         m->all_logged = m->all_logged && m->met;
-        tell(m, said || m->met ? OUT_DONE : OUT_DONE,
+        tell(m, OUT_DONE,
              m->shown ? PROOF_READ_BACK
              : said   ? PROOF_ACCEPTED
                       : PROOF_NONE,

@@ -127,16 +127,17 @@ struct token_source;
 struct secret;
 /* One of key, sas and token; each message goes there as base64 of {"v":1,"request":TEXT,...}. Read
  * are also a text without that around it (JWS or JSON), and both without base64. */
-struct queue_azure_settings {   /* copied */
-    const char *url;            /* base: "https://ACCOUNT.queue.core.windows.net"; http only to
-                                   loopback, and not with a token */
-    const char *account;        /* for Shared Key */
-    const char *queue;          /* its name */
-    const char *dead;           /* NULL: "QUEUE-poison"; must be there */
-    const struct secret *key;   /* Shared Key, base64 as the portal shows it */
-    const struct secret *sas;   /* a ready SAS, "sv=...&sig=..." */
-    struct token_source *token; /* Entra, scope "https://storage.azure.com"; borrowed */
-    const char *agent;          /* part of the request ids that the service logs */
+struct queue_azure_settings {      /* copied */
+    const char *url;               /* base: "https://ACCOUNT.queue.core.windows.net"; http only to
+                                      loopback, and not with a token */
+    const char *account;           /* for Shared Key */
+    const char *queue;             /* its name */
+    const char *dead;              /* NULL: "QUEUE-poison"; must be there */
+    const struct secret *key;      /* Shared Key, base64 as the portal shows it */
+    const struct secret *sas;      /* a ready SAS, "sv=...&sig=..." */
+    const struct secret *dead_sas; /* for the dead-letter queue ("a"); NULL: `sas` is for both */
+    struct token_source *token;    /* Entra, scope "https://storage.azure.com"; borrowed */
+    const char *agent;             /* part of the request ids that the service logs */
 };
 /* http is borrowed. ERR_CONFIG, ERR_NOMEM; nothing is asked of the service yet. */
 int queue_azure_new(struct loop *l, struct http *http, const struct queue_azure_settings *s,

@@ -53,7 +53,7 @@ static void url_of_message(struct azure_call *c)
 {
     const struct queue_held *h = c->c.held;
 
-    azure_url(c, c->a->queue, "/messages/");
+    azure_url(c, false, "/messages/");
     http_escape(&c->url, h->id, strlen(h->id));
     text_add(&c->url, "?popreceipt=");
     http_escape(&c->url, h->key, strlen(h->key));
@@ -115,7 +115,7 @@ static int start_receive(struct azure_call *c, struct err *e)
         c->a->singles--;
         max = 1;
     }
-    azure_url(c, c->a->queue, "/messages");
+    azure_url(c, false, "/messages");
     text_addf(&c->url, "?numofmessages=%u&visibilitytimeout=%llu", max, secs(c->c.ms));
     return azure_ask(c, "GET", 200, on_received, e);
 }
@@ -150,7 +150,7 @@ static int start_dead(struct azure_call *c, struct err *e)
 {
     if (c->c.held->dead_put)
         return start_delete(c, e);
-    azure_url(c, c->a->dead, "/messages?messagettl=-1");
+    azure_url(c, true, "/messages?messagettl=-1");
     if (dead_body(c, c->c.held, e) < 0)
         return -1;
     return azure_ask(c, "POST", 201, on_dead, e);
@@ -158,7 +158,7 @@ static int start_dead(struct azure_call *c, struct err *e)
 
 static int start_put(struct azure_call *c, struct err *e)
 {
-    azure_url(c, c->a->queue, "/messages?messagettl=");
+    azure_url(c, false, "/messages?messagettl=");
     if (c->c.ms == 0)
         text_add(&c->url, "-1");
     else
@@ -170,7 +170,7 @@ static int start_put(struct azure_call *c, struct err *e)
 
 static int start_depth(struct azure_call *c, struct err *e)
 {
-    azure_url(c, c->a->queue, "?comp=metadata");
+    azure_url(c, false, "?comp=metadata");
     return azure_ask(c, "GET", 200, on_counted, e);
 }
 
@@ -236,10 +236,11 @@ static void on_received(struct azure_call *c, const struct http_answer *a, enum 
 {
     struct queue_held *held[QUEUE_BATCH_MAX];
     struct azure_list list = {.n = 0};
+    int64_t date_ms = a != NULL ? a->date_ms : 0;
     struct err mine;
     size_t n = 0;
 
-    if (end == QUEUE_OK && azure_list_read(a->body, a->len, false, &list, &mine) < 0) {
+    if (end == QUEUE_OK && a != NULL && azure_list_read(a->body, a->len, false, &list, &mine) < 0) {
         end = QUEUE_RETRY;
         e = &mine;
     }
@@ -247,7 +248,7 @@ static void on_received(struct azure_call *c, const struct http_answer *a, enum 
     if (end == QUEUE_RETRY && (e->code == ERR_TOOBIG || e->code == ERR_INVALID))
         c->a->singles = SINGLES;
     for (size_t i = 0; i < list.n; i++) {
-        held[n] = hold(c, &list.m[i], a->date_ms);
+        held[n] = hold(c, &list.m[i], date_ms);
         n += held[n] != NULL;
     }
     if (list.n > 0 && n == 0) {
@@ -301,7 +302,7 @@ static void on_renewed(struct azure_call *c, const struct http_answer *a, enum q
         if (azure_again(c, &mine) == 0)
             return;
     }
-    if (end == QUEUE_OK && renewed(c, a, &mine) < 0) {
+    if (end == QUEUE_OK && a != NULL && renewed(c, a, &mine) < 0) {
         end = QUEUE_RETRY;
         e = &mine;
     }
@@ -340,7 +341,7 @@ static void on_counted(struct azure_call *c, const struct http_answer *a, enum q
         e = &mine;
     }
     if (end == QUEUE_OK) {
-        azure_url(c, c->a->queue, "/messages?peekonly=true");
+        azure_url(c, false, "/messages?peekonly=true");
         if (azure_ask(c, "GET", 200, on_peeked, &mine) == 0)
             return;
         queue_end_depth(&c->c, c->count, 0);
@@ -358,7 +359,8 @@ static void on_peeked(struct azure_call *c, const struct http_answer *a, enum qu
     int64_t oldest = 0;
 
     (void)e;
-    if (end == QUEUE_OK && azure_list_read(a->body, a->len, true, &list, &mine) == 0 && list.n > 0)
+    if (end == QUEUE_OK && a != NULL && azure_list_read(a->body, a->len, true, &list, &mine) == 0 &&
+        list.n > 0)
         oldest = list.m[0].put_ms;
     azure_list_done(&list);
     queue_end_depth(&c->c, c->count, oldest);
@@ -382,6 +384,7 @@ static void azure_close(struct queue *q)
     free(a->account);
     secret_free(a->key);
     secret_free(a->sas);
+    secret_free(a->dead_sas);
     free(a);
 }
 
@@ -441,7 +444,11 @@ static int take_settings(struct azure *a, const struct queue_azure_settings *s, 
     a->token = s->token;
     if (s->key != NULL)
         return azure_key(s->key, &a->key, e);
-    return s->sas != NULL ? azure_sas(s->sas, &a->sas, e) : 0;
+    if (s->sas == NULL)
+        return 0;
+    if (s->dead_sas != NULL && azure_sas(s->dead_sas, &a->dead_sas, e) < 0)
+        return -1;
+    return azure_sas(s->sas, &a->sas, e);
 }
 
 int queue_azure_new(struct loop *l, struct http *http, const struct queue_azure_settings *s,

@@ -38,10 +38,11 @@ void azure_call_done(struct queue_call *call)
     text_done(&c->body);
 }
 
-void azure_url(struct azure_call *c, const char *queue, const char *rest)
+void azure_url(struct azure_call *c, bool dead, const char *rest)
 {
     text_wipe(&c->url); /* there may be a SAS in it */
-    text_add(&c->url, queue);
+    c->to_dead = dead;
+    text_add(&c->url, dead ? c->a->dead : c->a->queue);
     text_add(&c->url, rest);
 }
 
@@ -102,8 +103,10 @@ int azure_again(struct azure_call *c, struct err *e)
 int azure_ask(struct azure_call *c, const char *method, long want, azure_then then, struct err *e)
 {
     if (c->a->auth == AZURE_SAS) {
+        struct secret *sas = c->to_dead && c->a->dead_sas != NULL ? c->a->dead_sas : c->a->sas;
+
         text_addc(&c->url, strchr(c->url.s, '?') != NULL ? '&' : '?');
-        text_addn(&c->url, secret_bytes(c->a->sas), secret_len(c->a->sas));
+        text_addn(&c->url, secret_bytes(sas), secret_len(sas));
     }
     if (text_check(&c->url, "Azure", e) < 0 || text_check(&c->body, "Azure", e) < 0)
         return -1;

@@ -12,7 +12,7 @@ struct azure {
     enum azure_auth auth;
     char *queue, *dead; /* URLs of the two queues */
     char *account;
-    struct secret *key, *sas;
+    struct secret *key, *sas, *dead_sas; /* dead_sas NULL: sas */
     char agent[QUEUE_AGENT_MAX + 1];
     int flags; /* of http */
     unsigned singles;
@@ -29,6 +29,7 @@ struct azure_call {
     struct text url, body; /* the URL with a SAS is a secret: wiped */
     const char *method;
     long want;
+    bool to_dead; /* the URL is the dead-letter queue's */
     azure_then then;
     struct token_ask *ask;  /* in flight, or NULL */
     struct http_call *http; /* in flight, or NULL */
@@ -39,8 +40,8 @@ struct azure_call {
 
 void azure_call_init(struct azure_call *c, struct azure *a);
 void azure_call_done(struct queue_call *c);
-/* Begins c->url anew; parameters may be added behind it. */
-void azure_url(struct azure_call *c, const char *queue, const char *rest);
+/* Begins c->url anew, of the queue or of its dead-letters; parameters may be added behind it. */
+void azure_url(struct azure_call *c, bool dead, const char *rest);
 /* Sends c->url and c->body, once (and once more with another token after a 401). `want` is the
  * status that means yes. */
 int azure_ask(struct azure_call *c, const char *method, long want, azure_then then, struct err *e);

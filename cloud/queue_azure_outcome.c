@@ -27,8 +27,8 @@ static const struct {
     {"InternalError", QUEUE_RETRY, ERR_BUSY, "the service failed"},
     {"OperationTimedOut", QUEUE_RETRY, ERR_BUSY, "the service ran out of time"},
     {"NoAuthenticationInformation", QUEUE_AUTH, ERR_AUTH, "it wants to know who we are"},
-    {"InvalidAuthenticationInfo", QUEUE_AUTH, ERR_AUTH, "it does not believe who we are"},
-    {"AuthenticationFailed", QUEUE_AUTH, ERR_AUTH, NULL}, /* see below */
+    {"InvalidAuthenticationInfo", QUEUE_AUTH, ERR_AUTH, NULL}, /* see say_failed */
+    {"AuthenticationFailed", QUEUE_AUTH, ERR_AUTH, NULL},
     {"KeyBasedAuthenticationNotPermitted", QUEUE_AUTH, ERR_DENIED,
      "the account takes no shared keys: use a token"},
     {"AuthorizationPermissionMismatch", QUEUE_AUTH, ERR_DENIED,
@@ -47,7 +47,7 @@ static const char *failed_words(enum azure_auth auth)
     case AZURE_KEY:
         return "the key or the account's name is wrong";
     case AZURE_SAS:
-        return "the SAS is wrong, or its time is over";
+        return "the SAS is wrong, for another queue, or its time is over";
     case AZURE_TOKEN:
         return "the token is for another tenant or service";
     }

@@ -133,7 +133,7 @@ int queue_envelope_read(const char *raw, struct queue_envelope *ret_envelope, st
     }
     if (n == 0)
         return err_set(e, ERR_INVALID, 0, "message: empty");
-    plain = malloc(n);
+    plain = calloc(1, n);
     if (plain == NULL)
         return err_set(e, ERR_NOMEM, 0, "queue");
     if (raw[0] != '{' && queue_unbase64((uint8_t *)plain, raw, n, &len)) {

@@ -262,6 +262,7 @@ static int teardown(void **state)
 static struct queue *open_queue(enum azure_auth auth)
 {
     CLEANUP(secret_freep) struct secret *key = secret_of(KEY "\n"), *sas = secret_of("?" SAS "\n");
+    CLEANUP(secret_freep) struct secret *dead = secret_of("sv=2021-12-02&sp=a&sig=ZGVhZA\n");
     struct queue_azure_settings s = {
         .url = HOST, .account = "myaccount", .queue = "cordon-actions", .agent = "agent-a"};
     struct queue *q = NULL;
@@ -270,7 +271,7 @@ static struct queue *open_queue(enum azure_auth auth)
     if (auth == AZURE_KEY)
         s.key = key;
     else if (auth == AZURE_SAS)
-        s.sas = sas;
+        s.sas = sas, s.dead_sas = dead;
     else
         s.token = (struct token_source *)(void *)&token; /* only looked at by the calls above */
     if (queue_azure_new(sync_.l, NULL, &s, &q, &e) < 0)
@@ -784,6 +785,7 @@ static void lost_answers(void **state)
 }
 
 #define DEAD "/cordon-actions-poison/messages?messagettl=-1"
+#define DEAD_SAS DEAD "&sv=2021-12-02&sp=a&sig=ZGVhZA"
 
 static void dead_letters(void **state)
 {
@@ -791,14 +793,14 @@ static void dead_letters(void **state)
     struct queue_message *m;
 
     (void)state;
-    PLAY(GET, {"POST", DEAD, "\"reason\":\"not signed\"", .status = 503, .error = "ServerBusy"},
-         {"POST", DEAD, "\"request\":\"eyJh.eyJi.c2ln\"", .status = 201},
-         {"DELETE", MSG FIRST, NULL, LOST_ANSWER},
-         {"DELETE", MSG FIRST, NULL, .status = 204}, /* it is not put there twice */
+    PLAY(GET, {"POST", DEAD_SAS, "\"reason\":\"not signed\"", .status = 503, .error = "ServerBusy"},
+         {"POST", DEAD_SAS, "\"request\":\"eyJh.eyJi.c2ln\"", .status = 201},
+         {"DELETE", MSG FIRST "&" SAS, NULL, LOST_ANSWER},
+         {"DELETE", MSG FIRST "&" SAS, NULL, .status = 204}, /* it is not put there twice */
          {"GET", "=1&", NULL, .status = 200, .answer = LIST(MESSAGE_OF("&lt;junk> \xc3\xa4", "6"))},
-         {"POST", DEAD, "&lt;junk&gt; \xc3\xa4", .status = 201},
-         {"DELETE", MSG FIRST, NULL, .status = 204}, GET,
-         {"POST", DEAD, "", .status = 404, .error = "QueueNotFound"});
+         {"POST", DEAD_SAS, "&lt;junk&gt; \xc3\xa4", .status = 201},
+         {"DELETE", MSG FIRST "&" SAS, NULL, .status = 204}, GET,
+         {"POST", DEAD_SAS, "", .status = 404, .error = "QueueNotFound"});
     m = get(q);
     assert_int_equal(sync_dead(m, "not signed"), QUEUE_RETRY);
     assert_int_equal(sync_dead(m, "not signed"), QUEUE_RETRY);

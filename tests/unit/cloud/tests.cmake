@@ -69,3 +69,9 @@ foreach(name http_start http_abandon http_header_get token_get token_ask_cancel 
     target_link_options(test_cloud_queue_azure PRIVATE -Wl,--wrap=${name})
 endforeach()
 cordon_alloc_sweep(test_cloud_queue_azure)
+# What tests/azurite/queue.t speaks to the real service's emulator with.
+add_executable(queue_probe tests/azurite/queue_probe.c)
+target_link_libraries(queue_probe PRIVATE cordon_cloud cordon_flags)
+foreach(name token_get token_ask_cancel token_refused)
+    target_link_options(queue_probe PRIVATE -Wl,--wrap=${name})
+endforeach()
