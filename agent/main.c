@@ -425,11 +425,11 @@ int cmd_socket_path(const struct cfg *cfg, char *buf, size_t size, struct err *e
     } else if (cfg->service.socket != NULL) {
         n = snprintf(buf, size, "%s", cfg->service.socket);
     } else if (dir != NULL && dir[0] == '/') {
-        n = snprintf(buf, size, "%s/control", dir);
+        n = snprintf(buf, size, "%s/control.sock", dir);
     } else {
         if (cmd_state_dir(state, sizeof(state), e) < 0)
             return -1;
-        n = snprintf(buf, size, "%s/control", state);
+        n = snprintf(buf, size, "%s/control.sock", state);
     }
     if (n < 0 || (size_t)n >= size)
         return err_set(e, ERR_CONFIG, 0, "[service] socket: the path is too long");
