@@ -240,9 +240,10 @@ static int serve_one(struct running *r, struct err *e)
             on_alive(r);
         tell_systemd("READY=1");
         rc = loop_run(r->loop, e);
-        service_close(&r->service);
     }
+    service_close(r->service);
     loop_free(r->loop);
+    service_free(&r->service);
     r->loop = NULL;
     if (rc == 0 && r->failed.code != ERR_OK) {
         *e = r->failed;

@@ -12,7 +12,6 @@
 #include "base/json.h"
 #include "base/text.h"
 
-#define DEFAULT_SOCKET "/run/cordon/control"
 #define ANSWER_MAX ((size_t)4 * 1024 * 1024)
 
 struct told {
@@ -24,31 +23,21 @@ struct told {
 
 /* --- where it is ----------------------------------------------------------------------------- */
 
-/* [service] socket, by the table of settings. */
-static const char *configured(const struct cfg *cfg)
-{
-    return cfg->service.socket;
-}
-
-/* CORDON_SOCKET, else the setting, else the default. A configuration that cannot be read keeps
- * nobody from asking how the service is, which may run by an older one. */
-static char *find_socket(const char *command)
+/* A configuration that cannot be read keeps nobody from asking how the service is, which may run by
+ * an older one. */
+static int find_socket(const char *command, char *buf, size_t size, struct err *e)
 {
     CLEANUP(text_done) struct text errors = TEXT_INIT(256 * 1024);
-    const char *path = getenv("CORDON_SOCKET");
     struct cfg *cfg = NULL;
-    char *found = NULL;
-    struct err e;
+    int rc;
 
-    if (path != NULL && path[0] != '\0')
-        return text_dup(path);
-    if (cfg_load(cmd_config_path(), &cfg, &errors, &e) == 0)
-        found = text_dup(configured(cfg));
-    else if (e.code != ERR_NOTFOUND)
-        (void)cmd_fail(command, 0, "the configuration cannot be read, so %s is asked: %s",
-                       DEFAULT_SOCKET, e.msg);
+    if (cfg_load(cmd_config_path(), &cfg, &errors, e) < 0 && e->code != ERR_NOTFOUND)
+        (void)cmd_fail(command, 0,
+                       "the configuration cannot be read, so the socket's usual place is tried: %s",
+                       e->msg);
+    rc = cmd_socket_path(cfg, buf, size, e);
     cfg_free(cfg);
-    return found != NULL ? found : text_dup(DEFAULT_SOCKET);
+    return rc;
 }
 
 /* --- what it said ---------------------------------------------------------------------------- */
@@ -104,11 +93,11 @@ static int on_answer(void *arg, const char *line)
 /* changes: no answer leaves open whether it was done. */
 static int ask(struct told *t, const char *line, bool changes)
 {
-    CLEANUP(cleanup_charp) char *path = find_socket(t->command);
+    char path[512];
     struct err e;
 
-    if (path == NULL)
-        return cmd_fail(t->command, verdict_exit(VERDICT_FAILED), "out of memory");
+    if (find_socket(t->command, path, sizeof(path), &e) < 0)
+        return cmd_fail(t->command, verdict_exit(VERDICT_FAILED), "%s", e.msg);
     t->exit = verdict_exit(VERDICT_FAILED);
     if (control_ask(path, line, on_answer, t, &e) < 0)
         return cmd_fail(

@@ -50,7 +50,9 @@ const char *cmd_config_path(void); /* CORDON_CONFIG, or the default */
 int cmd_load(struct cfg **ret_cfg);
 /* Our state directory: CORDON_STATE, the service's STATE_DIRECTORY, or ~/.local/state/cordon. */
 int cmd_state_dir(char *buf, size_t size, struct err *e);
-/* The service's socket: as configured, or "control" in its runtime or state directory. */
+/* The service's socket, by one rule for the service and who asks it: CORDON_SOCKET, as configured
+ * (cfg: NULL where it cannot be read), or control.sock in RUNTIME_DIRECTORY, in /run/cordon where
+ * that may be written and CORDON_STATE is not set, in the state directory. */
 int cmd_socket_path(const struct cfg *cfg, char *buf, size_t size, struct err *e);
 /* The domain for `wanted` (NULL: the first configured). */
 const struct cfg_domain *cmd_domain(const struct cfg *cfg, const char *wanted, struct err *e);

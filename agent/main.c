@@ -441,6 +441,8 @@ int cmd_state_dir(char *buf, size_t size, struct err *e)
     return 0;
 }
 
+#define INSTALLED "/run/cordon" /* the unit's RuntimeDirectory */
+
 int cmd_socket_path(const struct cfg *cfg, char *buf, size_t size, struct err *e)
 {
     const char *dir = getenv("RUNTIME_DIRECTORY"), *told = getenv("CORDON_SOCKET");
@@ -449,14 +451,16 @@ int cmd_socket_path(const struct cfg *cfg, char *buf, size_t size, struct err *e
 
     if (told != NULL && told[0] == '/') {
         n = snprintf(buf, size, "%s", told);
-    } else if (cfg->service.socket != NULL) {
+    } else if (cfg != NULL && cfg->service.socket != NULL) {
         n = snprintf(buf, size, "%s", cfg->service.socket);
     } else if (dir != NULL && dir[0] == '/') {
-        n = snprintf(buf, size, "%s/control", dir);
+        n = snprintf(buf, size, "%s/control.sock", dir);
+    } else if (getenv("CORDON_STATE") == NULL && access(INSTALLED, W_OK) == 0) {
+        n = snprintf(buf, size, INSTALLED "/control.sock");
     } else {
         if (cmd_state_dir(state, sizeof(state), e) < 0)
             return -1;
-        n = snprintf(buf, size, "%s/control", state);
+        n = snprintf(buf, size, "%s/control.sock", state);
     }
     if (n < 0 || (size_t)n >= size)
         return err_set(e, ERR_CONFIG, 0, "[service] socket: the path is too long");

@@ -52,6 +52,10 @@ static void on_policy(void *arg, struct policy *p, const struct err *e)
 {
     struct world *w = arg;
 
+    if (w->closed) {
+        policy_free(p);
+        return;
+    }
     if (e != NULL && err_is_elsewhere(e)) {
         w->policy_started = false; /* that DC went away: the next one that is ready */
         return;
@@ -167,6 +171,7 @@ void world_close(struct world *w)
 {
     struct err e;
 
+    w->closed = true;
     loop_timer_stop(&w->later);
     ad_gather_free(w->gather);
     w->gather = NULL;

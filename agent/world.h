@@ -39,7 +39,7 @@ struct world {
     bool interrupted;
 
     /* private: opening */
-    bool watch_ready, policy_ready, policy_started, policy_failed, told, own_ledger;
+    bool watch_ready, policy_ready, policy_started, policy_failed, told, own_ledger, closed;
     void (*ready)(void *arg, const struct err *e);
     void *arg;
     struct loop_timer *later;
@@ -63,6 +63,7 @@ struct world_opts {
  * ERR_AUTH: no ticket; ERR_UNSENT: no DC). The world must be closed in either case. */
 int world_open(struct loop *l, const struct world_opts *opts, struct world *ret_world,
                void (*ready)(void *arg, const struct err *e), void *arg, struct err *e);
+/* Its last callbacks come with the loop's next turns: the struct stays until then. */
 void world_close(struct world *w);
 /* Opened without a DC, it goes on looking for one; then, and only then, its lists are there. */
 bool world_can_judge(const struct world *w);

@@ -637,8 +637,9 @@ const struct cfg_key cfg_keys[] = {
      .help = "How many different people must approve of a held request. A privileged account "
              "always needs two.",
      .harm = "1: one person on this host can lift the lists."},
-    {SERVICE(socket), CFG_PATH, IN_SERVICE(socket), .def_says = "control, in the runtime directory",
-     .unit = "absolute path", .typical = "/run/cordon/control",
+    {SERVICE(socket), CFG_PATH, IN_SERVICE(socket),
+     .def_says = "control.sock, in the runtime directory", .unit = "absolute path",
+     .typical = "/run/cordon/control.sock",
      .help = "The socket that cordon status, pending, approve and the like talk to the service "
              "by. Only the user that runs cordon can use it.",
      .harm = "Two services with one path: the second does not start."},

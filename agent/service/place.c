@@ -53,7 +53,6 @@ void place_close(struct place *p)
         world_close(&p->world);
     for (size_t i = 0; i < p->list_count; i++)
         policy_free(p->lists[i].policy);
-    free(p->lists);
 }
 
 struct place *place_for(struct service *s, const char *domain)
@@ -141,7 +140,9 @@ static void on_only(void *arg, struct policy *p, const struct err *e)
     struct place_list *l = arg;
 
     l->asking = false;
-    if (e == NULL) {
+    if (l->place->world.closed) {
+        policy_free(p);
+    } else if (e == NULL) {
         l->policy = p;
     } else if (e->code == ERR_CONFIG) {
         /* It names nobody for certain: what this signer asks for is refused until it is mended. */

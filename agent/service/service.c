@@ -221,21 +221,18 @@ int service_open(struct loop *l, const struct service_settings *set,
     s->arg = arg;
     s->started_ms = stamp_now_ms();
     s->poll_ms = s->cfg->queue.poll_min_ms;
-    if (open_all(s, e) < 0) {
-        service_close(&s);
+    *ret_service = s;
+    if (open_all(s, e) < 0)
         return -1;
-    }
     service_note(s, "started", CORDON_VERSION);
     log_info("agent=%s queue=%s serving %zu domain%s", s->agent, queue_name(s->queue),
              s->place_count, s->place_count == 1 ? "" : "s");
     poll_soon(s, 0);
-    *ret_service = s;
     return 0;
 }
 
-void service_close(struct service **service)
+void service_close(struct service *s)
 {
-    struct service *s = TAKE(*service);
     struct err e;
 
     if (s == NULL)
@@ -266,7 +263,6 @@ void service_close(struct service **service)
         queue_message_free(m->m);
         free(m);
     }
-    free(s->places);
     brake_free(s->brake);
     while (s->jobs != NULL)
         job_free(s->jobs);
@@ -275,6 +271,17 @@ void service_close(struct service **service)
     free(s->rates);
     signers_free(s->signers);
     jws_key_free(s->own);
+}
+
+void service_free(struct service **service)
+{
+    struct service *s = TAKE(*service);
+
+    if (s == NULL || s->give_up)
+        return;
+    for (size_t i = 0; i < s->place_count; i++)
+        free(s->places[i].lists);
+    free(s->places);
     free(s);
 }
 

@@ -21,7 +21,9 @@ struct service_settings { /* borrowed: outlives the service */
     bool once;          /* drain what is there, then end */
 };
 
-/* ended: once, from the loop; e says why it cannot go on (ERR_CONFIG: a list entry that does not
+/* The service must be closed and freed where this fails, too, unless it is NULL then.
+ *
+ * ended: once, from the loop; e says why it cannot go on (ERR_CONFIG: a list entry that does not
  * resolve), or NULL: it was told to stop, or `once` and all is done. */
 int service_open(struct loop *l, const struct service_settings *s,
                  void (*ended)(void *arg, const struct err *e), void *arg,
@@ -35,6 +37,8 @@ int service_check(struct service *s, const struct cfg *next,
                   void (*done)(void *arg, const struct err *e), void *arg, struct err *e);
 /* Record of what is in effect now, for the audit. */
 void service_note(struct service *s, const char *what, const char *detail);
-void service_close(struct service **s); /* after `ended`, when the loop stands */
+void service_close(struct service *s); /* after `ended`, when the loop stands */
+/* After loop_free, since the last callbacks come from there. NULL is fine. */
+void service_free(struct service **s);
 
 #endif

@@ -144,11 +144,11 @@ start() { # [STATE [NAME]]: in the background; $pid
 # shellcheck disable=SC2086 # several words, or none
     "$here/tests/lab/lab" exec "$LAB_DIR" env "CORDON_CONFIG=${run_conf:-$conf}" "CORDON_STATE=${1:-$LAB_DIR/state}" ${extra_env:-} "$cordon" run --allow-root >>"$work/run.${2:-1}" 2>&1 &
     pid=$!
-    for _ in $(seq 100); do [ -S "${1:-$LAB_DIR/state}/control" ] && return; sleep 0.1; done
+    for _ in $(seq 100); do [ -S "${1:-$LAB_DIR/state}/control.sock" ] && return; sleep 0.1; done
 }
 stop() { kill -TERM "$1"; wait "$1"; }
 ask() { # JSON: to the service's socket
-    /usr/bin/python3 - "${state:-$LAB_DIR/state}/control" "$1" <<'P'
+    /usr/bin/python3 - "${state:-$LAB_DIR/state}/control.sock" "$1" <<'P'
 import socket, sys
 s = socket.socket(socket.AF_UNIX); s.settimeout(10); s.connect(sys.argv[1]); s.sendall(sys.argv[2].encode() + b'\n')
 out = b''
@@ -180,6 +180,14 @@ is "$(answer "$id" verdict/verdict verdict/rule) $(uac vip2)" "genuine refused d
 like "$(answer "$id" verdict/detail)" "a drill" "  with who and why"
 submit disable carol --wait=20s >"$work/out" 2>"$work/err"; is "$? $(tail -n 1 "$work/out" | cut -d' ' -f3-)" "0 done, everywhere" "submit --wait shows the answer"
 stop "$pid"; is $? 0 "SIGTERM ends it well"
+settings "allow_privileged = yes"; start
+submit disable adm1 --json >"$work/sub"; id=$(id_of "$work/sub"); until_so held "$id"
+like "$(ask '{"do":"pending"}')" '"rule":"privileged".*"approvals":0,"approvals_needed":2' "a privileged account waits for two"
+ask "{\"do\":\"approve\",\"id\":\"$id\",\"why\":\"one\"}" >/dev/null
+like "$(ask '{"do":"pending"}') $(uac adm1)" '"approvals":1,.* 512$' "  one of them is not enough"
+ask "{\"do\":\"approve\",\"id\":\"$id\",\"why\":\"me again\"}" >"$work/out"
+like "$(cat "$work/out") $(uac adm1)" "another person.* 512" "  nor the same one twice"
+stop "$pid"
 
 # --- SIGHUP
 settings; start
@@ -271,5 +279,6 @@ run_conf=$LAB_DIR/two.conf start "$LAB_DIR/state2" 2; two=$pid
 for _ in $(seq 200); do [ -e "$results/$id.jws" ] && break; sleep 0.1; done
 is "$(answer "$id" agent verdict/verdict) $(uac "$account") $(changes "$account")" "genuine two done 546 1" "one dies in mid-case: the other proves its state and answers"
 stop "$two"
-is "$(cat "$work"/once.err "$work"/run.* | grep -cE 'Sanitizer|runtime error|cordon: bug')" 0 "the sanitizers have nothing to say"
+cat "$work"/once.err "$work"/run.* | grep -E -A 12 'Sanitizer|runtime error|cordon: bug' >"$work/out"; : >"$work/err"
+is "$(grep -c . "$work/out")" 0 "the sanitizers have nothing to say"
 done_testing
