@@ -15,7 +15,6 @@
 #include "agent/service/control.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +22,7 @@
 #include <unistd.h>
 
 #include "agent/service/control_inside.h"
+#include "agent/service/control_who.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 
@@ -37,10 +37,11 @@ struct caller {
     int fd;
     struct loop_watch *watch;
     struct loop_timer *deadline;
-    const char *by; /* of c */
+    struct control_who who;
+    char by[NAME_MAX_LEN]; /* while `naming` the job's */
     struct text in, out;
     size_t sent;
-    bool deciding;
+    bool naming, deciding; /* not freed until that is over */
 };
 
 struct control {
@@ -51,7 +52,6 @@ struct control {
     struct loop_watch *watch;
     struct loop_timer *pause;
     uid_t own;
-    char by_root[NAME_MAX_LEN], by_own[NAME_MAX_LEN]; /* "name (uid N)" */
     struct caller *callers;
     size_t count;
 };
@@ -144,7 +144,7 @@ static void drop(struct caller *k)
     loop_timer_stop(&k->deadline);
     (void)close(k->fd);
     k->c = NULL;
-    if (!k->deciding)
+    if (!k->naming && !k->deciding)
         free_caller(k);
 }
 
@@ -154,25 +154,6 @@ static void on_deadline(void *arg)
 
     k->deadline = NULL;
     drop(k);
-}
-
-/* Who the kernel says it is (U3, R8): root, or the user that we run as. NULL: neither. */
-static const char *who_is(const struct control *c, int fd, struct err *e)
-{
-    struct ucred peer;
-    socklen_t len = sizeof(peer);
-
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || len != sizeof(peer)) {
-        (void)err_sys(e, ERR_DENIED, errno, "who asks");
-        return NULL;
-    }
-    if (peer.uid == c->own)
-        return c->by_own;
-    if (peer.uid == 0)
-        return c->by_root;
-    (void)err_set(e, ERR_DENIED, 0, "only root and the service's own user may ask, not uid %lu",
-                  (unsigned long)peer.uid);
-    return NULL;
 }
 
 /* Told if it fits into the socket's own buffer, which at that moment is empty. */
@@ -186,7 +167,32 @@ static void turn_away(int fd, const struct err *e)
     text_done(&k.out);
 }
 
-static int add_caller(struct control *c, int fd, const char *by, struct err *e)
+static int listen_to(struct caller *k)
+{
+    k->watch = loop_watch_start(k->c->l, k->fd, LOOP_READ, on_input, k);
+    return k->watch != NULL ? 0 : -1;
+}
+
+static void find_name(void *arg)
+{
+    struct caller *k = arg;
+
+    control_who_name(&k->who, k->by, sizeof(k->by));
+}
+
+/* Only then it is listened to. */
+static void on_named(void *arg, bool canceled)
+{
+    struct caller *k = arg;
+
+    k->naming = false;
+    if (k->c == NULL) /* it went meanwhile, or the service ends */
+        free_caller(k);
+    else if (canceled || listen_to(k) < 0)
+        drop(k);
+}
+
+static int add_caller(struct control *c, int fd, const struct control_who *who, struct err *e)
 {
     struct caller *k;
 
@@ -198,14 +204,15 @@ static int add_caller(struct control *c, int fd, const char *by, struct err *e)
     *k = (struct caller){
         .c = c,
         .fd = fd,
-        .by = by,
+        .who = *who,
         .in = TEXT_INIT(CONTROL_REQUEST_MAX),
         .out = TEXT_INIT(CONTROL_ANSWER_MAX),
     };
-    k->watch = loop_watch_start(c->l, fd, LOOP_READ, on_input, k);
     k->deadline = loop_timer_start(c->l, DEADLINE_MS, on_deadline, k);
-    if (k->watch == NULL || k->deadline == NULL) {
-        loop_watch_stop(&k->watch);
+    /* A job only where it must be: the pool may be busy with a KDC that hangs. */
+    k->naming = !control_who_local(who, k->by, sizeof(k->by));
+    if (k->deadline == NULL ||
+        (k->naming ? loop_job_start(c->l, find_name, on_named, k, e) : listen_to(k)) < 0) {
         loop_timer_stop(&k->deadline);
         free_caller(k);
         return err_set(e, ERR_NOMEM, 0, "control");
@@ -229,7 +236,7 @@ static void on_pause_over(void *arg)
 static void on_caller(void *arg, int events)
 {
     struct control *c = arg;
-    const char *by;
+    struct control_who who;
     struct err e;
     int fd;
 
@@ -245,10 +252,9 @@ static void on_caller(void *arg, int events)
         }
         return;
     }
-    by = who_is(c, fd, &e);
-    if (by == NULL)
+    if (control_who(fd, c->own, &who, &e) < 0)
         log_warning("control socket: refused: %s", e.msg);
-    if (by != NULL && add_caller(c, fd, by, &e) == 0)
+    else if (add_caller(c, fd, &who, &e) == 0)
         return;
     turn_away(fd, &e);
     (void)close(fd);
@@ -526,15 +532,6 @@ static void take_request(struct caller *k, const char *line, size_t n)
 
 /* --- open and close -------------------------------------------------------------------------- */
 
-/* Looked up once, here: a look-up may ask a directory, and the loop must not wait for one. */
-static void name_user(char buf[NAME_MAX_LEN], uid_t uid)
-{
-    const struct passwd *pw = getpwuid(uid);
-
-    (void)snprintf(buf, NAME_MAX_LEN, "%.32s (uid %lu)", pw != NULL ? pw->pw_name : "?",
-                   (unsigned long)uid);
-}
-
 int control_open(struct loop *l, const char *path, const struct control_ops *ops, void *arg,
                  struct control **ret_control, struct err *e)
 {
@@ -547,8 +544,6 @@ int control_open(struct loop *l, const char *path, const struct control_ops *ops
     c->ops = *ops;
     c->arg = arg;
     c->own = geteuid();
-    name_user(c->by_root, 0);
-    name_user(c->by_own, c->own);
     if (control_listen(path, &c->s, e) < 0)
         return -1;
     c->watch = loop_watch_start(l, c->s.fd, LOOP_READ, on_caller, c);

@@ -32,7 +32,7 @@ struct control;
 struct control_ops {
     int (*status)(void *arg, struct json_out *o, struct err *e);
     int (*pending)(void *arg, struct json_out *o /* an array is open */, struct err *e);
-    /* done: the decision is on disk. `by`: "name (uid N)". */
+    /* done: the decision is on disk. `by`: as of control_who_name. */
     int (*decide)(void *arg, const char *id, bool approve, const char *by, const char *why,
                   void (*done)(void *done_arg, const struct err *e), void *done_arg, struct err *e);
     int (*brake_release)(void *arg, const char *by, const char *why, struct err *e);

@@ -318,6 +318,12 @@ bool requests_same_person(const char *a, const char *b)
     return n > 0 && n == name_length(b) && strncasecmp(a, b, n) == 0;
 }
 
+/* Did the kernel know by which login they came? See control_who.h. */
+static bool came_by_login(const char *by)
+{
+    return strstr(by, " (login uid ") != NULL;
+}
+
 static int judge_decision(const struct fold *f, bool approve, const char *by, int64_t now_ms,
                           struct err *e)
 {
@@ -341,6 +347,12 @@ static int judge_decision(const struct fold *f, bool approve, const char *by, in
         if (requests_same_person(by, f->people[i]))
             return err_set(e, ERR_REFUSED, 0, "request %s: needs another person than %.200s",
                            en->id, f->people[i]);
+        if (came_by_login(by) != came_by_login(f->people[i]))
+            return err_set(e, ERR_REFUSED, 0,
+                           "request %s: nobody can tell whether %.100s is another person than "
+                           "%.100s: approve from a login of your own (ssh, console), not from "
+                           "cron or systemd-run",
+                           en->id, by, f->people[i]);
     }
     return 0;
 }

@@ -187,6 +187,17 @@ ask "{\"do\":\"approve\",\"id\":\"$id\",\"why\":\"one\"}" >/dev/null
 like "$(ask '{"do":"pending"}') $(uac adm1)" '"approvals":1,.* 512$' "  one of them is not enough"
 ask "{\"do\":\"approve\",\"id\":\"$id\",\"why\":\"me again\"}" >"$work/out"
 like "$(cat "$work/out") $(uac adm1)" "another person.* 512" "  nor the same one twice"
+# By sudo everybody is root: two logins are two people (the kernel's word), root and a login are not.
+as_login() { (echo "$1" >/proc/self/loginuid && ask "$2"); }
+as_login 54321 "{\"do\":\"approve\",\"id\":\"$id\",\"why\":\"who knows\"}" >"$work/out"
+like "$(cat "$work/out") $(uac adm1)" "nobody can tell.* 512" "  nor one whose login is not known and one whose is"
+ask "{\"do\":\"decline\",\"id\":\"$id\",\"why\":\"once more\"}" >/dev/null; until_so test -e "$results/$id.jws"
+submit disable adm1 --json >"$work/sub"; id=$(id_of "$work/sub"); until_so held "$id"
+as_login 54321 "{\"do\":\"approve\",\"id\":\"$id\",\"why\":\"one\"}" >/dev/null
+as_login 54321 "{\"do\":\"approve\",\"id\":\"$id\",\"why\":\"one again\"}" >"$work/out"
+like "$(cat "$work/out") $(uac adm1)" "another person than #54321 .login uid 54321.* 512" "  nor one login twice"
+as_login 54322 "{\"do\":\"approve\",\"id\":\"$id\",\"why\":\"two\"}" >/dev/null; until_so test -e "$results/$id.jws"
+is "$(answer "$id" verdict/verdict) $(uac adm1)" "genuine done 514" "  two logins are two people: carried out"
 stop "$pid"
 
 # --- SIGHUP

@@ -168,6 +168,13 @@ static void test_held_and_decided(void **state)
           "another person");
     decide(true, "cy (uid 9)");
     assert_string_equal(find(CASE_B), "01J5 decided yes by cy (uid 9)");
+    /* By sudo everybody is root: the login says who it was, and without one nobody can tell. */
+    hold(CASE_B, "privileged", 2);
+    decide(true, "bob (login uid 7)");
+    fails(requests_decide(l, CASE_B, true, "root (uid 0)", "", NOW, NULL, NULL, &e), ERR_REFUSED,
+          "nobody can tell");
+    decide(true, "cy (login uid 9)");
+    assert_string_equal(find(CASE_B), "01J5 decided yes by cy (login uid 9)");
 }
 
 static void test_declined_and_expired(void **state)
