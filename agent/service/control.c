@@ -37,6 +37,7 @@ struct caller {
     int fd;
     struct loop_watch *watch;
     struct loop_timer *deadline;
+    int login; /* what it passed; -1 */
     struct control_who who;
     char by[NAME_MAX_LEN]; /* while `naming` the job's */
     struct text in, out;
@@ -129,6 +130,8 @@ static void free_caller(struct caller *k)
 {
     text_done(&k->in);
     text_done(&k->out);
+    if (k->login >= 0)
+        (void)close(k->login);
     free(k);
 }
 
@@ -167,31 +170,6 @@ static void turn_away(int fd, const struct err *e)
     text_done(&k.out);
 }
 
-static int listen_to(struct caller *k)
-{
-    k->watch = loop_watch_start(k->c->l, k->fd, LOOP_READ, on_input, k);
-    return k->watch != NULL ? 0 : -1;
-}
-
-static void find_name(void *arg)
-{
-    struct caller *k = arg;
-
-    control_who_name(&k->who, k->by, sizeof(k->by));
-}
-
-/* Only then it is listened to. */
-static void on_named(void *arg, bool canceled)
-{
-    struct caller *k = arg;
-
-    k->naming = false;
-    if (k->c == NULL) /* it went meanwhile, or the service ends */
-        free_caller(k);
-    else if (canceled || listen_to(k) < 0)
-        drop(k);
-}
-
 static int add_caller(struct control *c, int fd, const struct control_who *who, struct err *e)
 {
     struct caller *k;
@@ -205,14 +183,14 @@ static int add_caller(struct control *c, int fd, const struct control_who *who, 
         .c = c,
         .fd = fd,
         .who = *who,
+        .login = -1,
         .in = TEXT_INIT(CONTROL_REQUEST_MAX),
         .out = TEXT_INIT(CONTROL_ANSWER_MAX),
     };
     k->deadline = loop_timer_start(c->l, DEADLINE_MS, on_deadline, k);
-    /* A job only where it must be: the pool may be busy with a KDC that hangs. */
-    k->naming = !control_who_local(who, k->by, sizeof(k->by));
-    if (k->deadline == NULL ||
-        (k->naming ? loop_job_start(c->l, find_name, on_named, k, e) : listen_to(k)) < 0) {
+    k->watch = loop_watch_start(c->l, fd, LOOP_READ, on_input, k);
+    if (k->watch == NULL || k->deadline == NULL) {
+        loop_watch_stop(&k->watch);
         loop_timer_stop(&k->deadline);
         free_caller(k);
         return err_set(e, ERR_NOMEM, 0, "control");
@@ -260,6 +238,74 @@ static void on_caller(void *arg, int events)
     (void)close(fd);
 }
 
+/* The first descriptor that it passes is its login; of more there is no need. */
+static ssize_t receive(struct caller *k, char *buf, size_t size)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(4 * sizeof(int))];
+    } with;
+    struct iovec iov = {.iov_base = buf, .iov_len = size};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = with.room,
+                       .msg_controllen = sizeof(with.room)};
+    ssize_t n = recvmsg(k->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+    if (n < 0)
+        return n;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c != NULL; c = CMSG_NXTHDR(&m, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= c->cmsg_len; at += sizeof(int)) {
+            int fd;
+
+            memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
+            if (k->login < 0)
+                k->login = fd;
+            else
+                (void)close(fd);
+        }
+    }
+    return n;
+}
+
+static void find_name(void *arg)
+{
+    struct caller *k = arg;
+
+    control_who_name(&k->who, k->by, sizeof(k->by));
+}
+
+static void on_named(void *arg, bool canceled)
+{
+    struct caller *k = arg;
+
+    k->naming = false;
+    if (k->c == NULL) /* it went meanwhile, or the service ends */
+        free_caller(k);
+    else if (canceled)
+        drop(k);
+    else
+        take_request(k, k->in.s, k->in.len - 1);
+}
+
+/* Its request is whole: who is it? */
+static void name(struct caller *k)
+{
+    struct err e;
+
+    control_who_login(&k->who, k->login);
+    /* A job only where it must be: the pool may be busy with a KDC that hangs. */
+    if (control_who_local(&k->who, k->by, sizeof(k->by))) {
+        take_request(k, k->in.s, k->in.len - 1);
+    } else if (loop_job_start(k->c->l, find_name, on_named, k, &e) == 0) {
+        k->naming = true;
+    } else {
+        refuse(k, &e);
+    }
+}
+
 static void on_input(void *arg, int events)
 {
     struct caller *k = arg;
@@ -270,7 +316,7 @@ static void on_input(void *arg, int events)
 
     (void)events;
     /* To the end, but for one byte too many: of a broken connection the loop tells only once. */
-    while ((n = recv(k->fd, buf, sizeof(buf), MSG_DONTWAIT)) > 0 && !k->in.failed)
+    while ((n = receive(k, buf, sizeof(buf))) > 0 && !k->in.failed)
         text_addn(&k->in, buf, (size_t)n);
     end = memchr(k->in.s, '\n', k->in.len);
     if (!k->in.failed && end == NULL && n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -289,7 +335,7 @@ static void on_input(void *arg, int events)
         refuse(k, &e);
     } else {
         loop_watch_stop(&k->watch); /* what it says from here on is not read */
-        take_request(k, k->in.s, k->in.len - 1);
+        name(k);
     }
 }
 

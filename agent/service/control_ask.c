@@ -5,6 +5,7 @@
  * asked for may have happened.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,27 @@ static int connect_to(const char *path, int64_t until, int *ret_fd, struct err *
     return 0;
 }
 
+/* With our login, opened here, where it can be: see control_who_login. */
+static ssize_t send_first(int fd, const char *line, size_t len)
+{
+    CLEANUP(cleanup_fdp) int login = open("/proc/self/loginuid", O_RDONLY | O_CLOEXEC);
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } with = {0};
+    struct iovec iov = {.iov_base = (char *)line, .iov_len = len};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+
+    if (login >= 0) {
+        m.msg_control = with.room;
+        m.msg_controllen = sizeof(with.room);
+        with.head = (struct cmsghdr){
+            .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        memcpy(CMSG_DATA(&with.head), &login, sizeof(login));
+    }
+    return sendmsg(fd, &m, MSG_NOSIGNAL);
+}
+
 /* A service that turns us away answers without reading all: then its answer is what counts. */
 static int send_line(int fd, const char *line, int64_t until, struct err *e)
 {
@@ -90,7 +112,8 @@ static int send_line(int fd, const char *line, int64_t until, struct err *e)
     if (text_check(&t, "request", e) < 0)
         return -1;
     while (sent < t.len) {
-        ssize_t n = send(fd, t.s + sent, t.len - sent, MSG_NOSIGNAL);
+        ssize_t n = sent == 0 ? send_first(fd, t.s, t.len)
+                              : send(fd, t.s + sent, t.len - sent, MSG_NOSIGNAL);
 
         if (n > 0)
             sent += (size_t)n;

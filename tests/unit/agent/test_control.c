@@ -146,6 +146,27 @@ static int op_level(void *arg, const char *level, struct err *e)
 static const struct control_ops ops = {op_status,  op_pending, op_decide,
                                        op_release, op_metrics, op_level};
 
+/* As the kernel has it: -1 where this program came by no login. */
+static long long my_login(void)
+{
+    FILE *f = fopen("/proc/self/loginuid", "re");
+    long long uid = -1;
+
+    if (f != NULL && fscanf(f, "%lld", &uid) == 1 && uid == UINT32_MAX)
+        uid = -1;
+    if (f != NULL)
+        (void)fclose(f);
+    return uid;
+}
+
+static void say_who(char *buf, size_t size)
+{
+    if (my_login() >= 0)
+        (void)snprintf(buf, size, "(login uid %lld)", my_login());
+    else
+        (void)snprintf(buf, size, "(uid %lu)", (unsigned long)geteuid());
+}
+
 static int set_up(void **state)
 {
     struct world *w = calloc(1, sizeof(*w));
@@ -159,7 +180,7 @@ static int set_up(void **state)
     w->got = TEXT_INIT(8 * 1024 * 1024);
     assert_int_equal(loop_new(&w->l, &e), 0);
     assert_int_equal(control_open(w->l, w->path, &ops, w, &w->c, &e), 0);
-    (void)snprintf(w->by, sizeof(w->by), "(uid %lu)", (unsigned long)geteuid());
+    say_who(w->by, sizeof(w->by));
     *state = w;
     return 0;
 }
@@ -443,7 +464,67 @@ static void strangers(void **state)
     assert_string_equal(w->did, "");
     pretend_uid = 0;
     assert_non_null(strstr(ask(w, "{\"do\":\"approve\",\"id\":\"r1\"}\n"), "\"done\""));
-    assert_non_null(strstr(w->did, "by root (uid 0)"));
+    assert_non_null(strstr(w->did, my_login() < 0 ? "by root (uid 0)" : w->by));
+}
+
+static void put_with(int fd, const char *line, const int *fds, size_t n)
+{
+    char room[CMSG_SPACE(8 * sizeof(int))] __attribute__((aligned(8))) = {0};
+    struct iovec iov = {.iov_base = (char *)line, .iov_len = strlen(line)};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = room,
+                       .msg_controllen = CMSG_SPACE(n * sizeof(int))};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+    c->cmsg_len = CMSG_LEN(n * sizeof(int));
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    memcpy(CMSG_DATA(c), fds, n * sizeof(int));
+    assert_int_equal(sendmsg(fd, &m, MSG_NOSIGNAL), (ssize_t)strlen(line));
+}
+
+static size_t open_fds(void)
+{
+    size_t n = 0;
+
+    for (int fd = 0; fd < 256; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+/* A login that is not the caller's own, or not the kernel's word, is nobody's. */
+static void passed_logins(void **state)
+{
+    struct world *w = *state;
+    const char *line = "{\"do\":\"approve\",\"id\":\"r1\"}\n";
+    char forged[64];
+    size_t before;
+    FILE *f;
+    int fds[8], fd;
+
+    (void)snprintf(forged, sizeof(forged), "%s/loginuid", w->folder);
+    f = fopen(forged, "we");
+    assert_non_null(f);
+    (void)fputs("4711", f);
+    (void)fclose(f);
+    for (size_t i = 0; i < 8; i++)
+        fds[i] = i % 3 == 0   ? open(forged, O_RDONLY)
+                 : i % 3 == 1 ? open("/proc/1/loginuid", O_RDONLY)
+                              : open("/proc/self/loginuid", O_RDONLY);
+    before = open_fds();
+    for (size_t n = 1; n <= 8; n++) {
+        w->did[0] = '\0';
+        fd = call(w);
+        put_with(fd, line, fds + (n == 2), n > 7 ? 7 : n);
+        assert_non_null(strstr(hear(w, fd), "\"done\""));
+        assert_non_null(strstr(w->did, w->by));
+        assert_null(strstr(w->did, "4711"));
+    }
+    assert_int_equal(open_fds(), before);
+    for (size_t i = 0; i < 8; i++)
+        (void)close(fds[i]);
+    (void)unlink(forged);
 }
 
 /* The decision goes its way without its caller, and without the socket. */
@@ -663,9 +744,10 @@ static void asks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(answers),  CASE(in_pieces),          CASE(says_no),       CASE(too_much),
-        CASE(too_slow), CASE(gone_in_the_middle), CASE(many),          CASE(strangers),
-        CASE(asks),     CASE(decision_outlives),  CASE(one_at_a_time),
+        CASE(answers),  CASE(in_pieces),         CASE(says_no),
+        CASE(too_much), CASE(too_slow),          CASE(gone_in_the_middle),
+        CASE(many),     CASE(strangers),         CASE(passed_logins),
+        CASE(asks),     CASE(decision_outlives), CASE(one_at_a_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
