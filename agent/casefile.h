@@ -34,7 +34,9 @@ struct run_terms {
     /* Asked once before the first effect, unless somebody approved: false holds the case by the
      * rule "brake", with `why`. */
     bool (*let)(void *arg, const struct casefile *cf, char *why, size_t size);
-    void *let_arg;
+    /* Each step, as it ends; NULL: nobody is told. */
+    void (*told)(void *arg, const struct casefile *cf, const struct step *s);
+    void *arg; /* of both */
 };
 
 enum effect_state {

@@ -75,7 +75,7 @@ bool run_let(struct casefile *cf)
     char why[400] = "";
 
     if (cf->terms.let == NULL || cf->leave.approved ||
-        cf->terms.let(cf->terms.let_arg, cf, why, sizeof(why)))
+        cf->terms.let(cf->terms.arg, cf, why, sizeof(why)))
         return true;
     cf->ending = true;
     cf->verdict = VERDICT_HELD;

@@ -58,6 +58,8 @@ void run_tell(struct casefile *cf, const struct step *s)
     log_info("case=%s step=%s target=%s state=%s proof=%s", cf->id, s->name, step_target(s),
              outcome_word(s->outcome), proof_word(s->proof));
     report_step(cf->w->report, cf, s);
+    if (cf->terms.told != NULL)
+        cf->terms.told(cf->terms.arg, cf, s);
 }
 
 /* Record and tell a step that is not an effect (those record themselves). */

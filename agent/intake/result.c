@@ -68,8 +68,8 @@ int intake_result_sign(const struct jws_key *own, const struct intake_result *r,
     return rc;
 }
 
-int intake_result_verify(const struct jws_key *agent, const char *jws, size_t n,
-                         struct text *payload, char ret_request[ID_UUID], struct err *e)
+static int verify(const struct jws_key *agent, const char *type, const char *jws, size_t n,
+                  struct text *payload, char ret_request[ID_UUID], struct err *e)
 {
     static const struct json_limits lim = {.bytes = INTAKE_RESULT_MAX};
     CLEANUP(json_freep) struct cJSON *j = NULL;
@@ -81,13 +81,50 @@ int intake_result_verify(const struct jws_key *agent, const char *jws, size_t n,
         return -1;
     if (n > 0 && jws[n - 1] == '\n')
         n--;
-    if (jws_verify(agent, alg, SIGNED_RESULT_TYPE, jws, n, payload, e) < 0)
+    if (jws_verify(agent, alg, type, jws, n, payload, e) < 0)
         return -1;
     if (json_parse(payload->s + from, payload->len - from, &lim, &j, e) < 0)
         return err_wrap(e, "result");
     id = json_str(j, "request");
-    if (id == NULL || strlen(id) >= ID_UUID || json_str(j, "outcome") == NULL)
-        return err_set(e, ERR_INVALID, 0, "result: no request or no outcome in it");
+    if (id == NULL || strlen(id) >= ID_UUID ||
+        (json_str(j, "outcome") == NULL && json_get(j, "step") == NULL))
+        return err_set(e, ERR_INVALID, 0, "result: no request, or no outcome or step in it");
     memcpy(ret_request, id, strlen(id) + 1);
     return 0;
+}
+
+int intake_result_verify(const struct jws_key *agent, const char *jws, size_t n,
+                         struct text *payload, char ret_request[ID_UUID], struct err *e)
+{
+    return verify(agent, SIGNED_RESULT_TYPE, jws, n, payload, ret_request, e);
+}
+
+int intake_event_sign(const struct jws_key *own, const struct intake_event *ev, struct text *t,
+                      struct err *e)
+{
+    struct text body = TEXT_INIT(INTAKE_RESULT_MAX);
+    struct json_out o;
+    int rc;
+
+    json_out_init(&o, &body);
+    json_out_object(&o, NULL);
+    json_out_str(&o, "request", ev->request);
+    json_out_str(&o, "digest", ev->digest);
+    json_out_str(&o, "signer", ev->signer);
+    json_out_str(&o, "agent", ev->agent);
+    json_out_time(&o, "time", ev->time_ms);
+    json_out_u64(&o, "number", ev->number);
+    json_out_raw(&o, "step", ev->step);
+    json_out_end_object(&o);
+    rc = text_check(&body, "event", e);
+    if (rc == 0)
+        rc = signed_sign(own, SIGNED_EVENT_TYPE, body.s, body.len, t, e);
+    text_done(&body);
+    return rc;
+}
+
+int intake_event_verify(const struct jws_key *agent, const char *jws, size_t n,
+                        struct text *payload, char ret_request[ID_UUID], struct err *e)
+{
+    return verify(agent, SIGNED_EVENT_TYPE, jws, n, payload, ret_request, e);
 }

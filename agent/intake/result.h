@@ -17,6 +17,7 @@
 #include "agent/intake/signed.h"
 
 #define SIGNED_RESULT_TYPE "cordon-result.v1+jwt"
+#define SIGNED_EVENT_TYPE "cordon-event.v1+jwt"
 
 /* As a JWS and once more in base64 it still goes through a queue that takes 64 KiB. */
 enum { INTAKE_RESULT_MAX = 32 * 1024 };
@@ -45,5 +46,24 @@ int intake_result_sign(const struct jws_key *own, const struct intake_result *r,
  * ERR_TOOBIG, ERR_CONFIG (a key of another kind). */
 int intake_result_verify(const struct jws_key *agent, const char *jws, size_t n,
                          struct text *payload, char ret_request[ID_UUID], struct err *e);
+
+/* One step of it, as soon as it has ended, for whoever asked for the steps:
+ *
+ *   {"request":"01J...","digest":"<hex>","signer":"soar","agent":"cordon-1","time":"...",
+ *    "number":1,"step":{...}}
+ *
+ * docs/event.schema.json. Delivered at least once and before the answer, which lists them all:
+ * after a crash they come again, and may be numbered otherwise. */
+struct intake_event { /* all borrowed */
+    const char *request, *digest, *signer, *agent;
+    int64_t time_ms;
+    unsigned number;
+    const char *step; /* a JSON object */
+};
+int intake_event_sign(const struct jws_key *own, const struct intake_event *ev, struct text *t,
+                      struct err *e);
+/* As intake_result_verify. */
+int intake_event_verify(const struct jws_key *agent, const char *jws, size_t n,
+                        struct text *payload, char ret_request[ID_UUID], struct err *e);
 
 #endif

@@ -270,7 +270,8 @@ static int run(struct job *j, struct place *p, const struct policy *only, struct
                   .issued_ms = q->issued_ms,
                   .only = only,
                   .let = let,
-                  .let_arg = j},
+                  .told = q->options.steps ? event_told : NULL,
+                  .arg = j},
         .case_id = j->case_id,
         .unrecorded = j->load == NULL,
     };

@@ -2,7 +2,7 @@
  *
  *   outbox_add     next to go
  *   go             the directory, then the queue
- *   on_put         taken, or once more later
+ *   on_put         taken, or once more later; an event is forgotten
  *   on_delivered   on disk: forgotten here
  */
 #include "agent/service/outbox.h"
@@ -25,6 +25,7 @@ struct item {
     struct outbox *o;
     struct item *next;
     char id[ID_UUID];
+    unsigned number; /* of an event; 0: the answer */
     char *jws;
     bool busy, in_dir, in_queue, waits;
     unsigned tries;
@@ -37,7 +38,7 @@ struct outbox {
     char *dir;
     struct queue *queue;
     struct item *items; /* oldest first */
-    size_t count, flying;
+    size_t count, flying, events;
     struct loop_timer *later;
 };
 
@@ -99,10 +100,22 @@ size_t outbox_stuck(const struct outbox *o)
     return n;
 }
 
+/* An answer goes after its events. */
+static bool is_behind(const struct item *x)
+{
+    if (x->number > 0 || x->o->events == 0)
+        return false;
+    for (const struct item *y = x->o->items; y != x; y = y->next) {
+        if (strcmp(y->id, x->id) == 0)
+            return true;
+    }
+    return false;
+}
+
 bool outbox_is_idle(const struct outbox *o)
 {
     for (const struct item *x = o->items; x != NULL; x = x->next) {
-        if (x->busy || !x->waits)
+        if (x->busy || (!x->waits && !is_behind(x)))
             return false;
     }
     return true;
@@ -110,10 +123,16 @@ bool outbox_is_idle(const struct outbox *o)
 
 int outbox_add(struct outbox *o, const char *id, const char *jws, struct err *e)
 {
+    return outbox_add_event(o, id, 0, jws, e);
+}
+
+int outbox_add_event(struct outbox *o, const char *id, unsigned number, const char *jws,
+                     struct err *e)
+{
     struct item **at = &o->items, *x;
 
     for (; *at != NULL; at = &(*at)->next) {
-        if (strcmp((*at)->id, id) == 0)
+        if ((*at)->number == number && strcmp((*at)->id, id) == 0)
             return 0;
     }
     x = calloc(1, sizeof(*x));
@@ -123,8 +142,10 @@ int outbox_add(struct outbox *o, const char *id, const char *jws, struct err *e)
     }
     x->o = o;
     (void)snprintf(x->id, sizeof(x->id), "%s", id);
+    x->number = number;
     *at = x;
     o->count++;
+    o->events += number > 0;
     if (o->later == NULL)
         o->later = loop_timer_start(o->loop, 0, go_all, o);
     return 0;
@@ -135,8 +156,9 @@ static void go_all(void *arg)
     struct outbox *o = arg;
 
     o->later = NULL;
-    for (struct item *x = o->items; x != NULL && o->flying < IN_FLIGHT; x = x->next) {
-        if (!x->busy && !x->waits)
+    for (struct item *x = o->items, *next; x != NULL && o->flying < IN_FLIGHT; x = next) {
+        next = x->next; /* an event may be gone at once */
+        if (!x->busy && !x->waits && !is_behind(x))
             go(x);
     }
 }
@@ -149,6 +171,19 @@ static void land(struct item *x)
     o->flying--;
     if (o->later == NULL)
         o->later = loop_timer_start(o->loop, 0, go_all, o);
+}
+
+static void forget(struct item *x)
+{
+    struct outbox *o = x->o;
+    struct item **at = &o->items;
+
+    while (*at != x)
+        at = &(*at)->next;
+    *at = x->next;
+    o->count--;
+    o->events -= x->number > 0;
+    item_free(x);
 }
 
 static void again(void *arg)
@@ -181,8 +216,11 @@ static void wait(struct item *x, const struct err *e)
 static int to_dir(struct item *x, struct err *e)
 {
     CLEANUP(cleanup_charp) char *path = NULL;
+    char number[16] = "";
 
-    if (asprintf(&path, "%s/%s.jws", x->o->dir, x->id) < 0) {
+    if (x->number > 0)
+        (void)snprintf(number, sizeof(number), ".%u", x->number);
+    if (asprintf(&path, "%s/%s%s.jws", x->o->dir, x->id, number) < 0) {
         path = NULL;
         return err_set(e, ERR_NOMEM, 0, "outbox");
     }
@@ -207,6 +245,11 @@ static void go(struct item *x)
     if (any && o->queue != NULL && !x->in_queue) {
         if (queue_put_start(o->queue, x->jws, strlen(x->jws), TTL_MS, on_put, x, &e) < 0)
             wait(x, &e);
+        return;
+    }
+    if (x->number > 0) {
+        land(x);
+        forget(x);
         return;
     }
     if (requests_delivered(o->ledger, x->id,
@@ -236,8 +279,7 @@ static void on_put(void *arg, enum queue_end end, const struct err *e)
 
 static void on_delivered(void *arg, const struct err *e)
 {
-    struct item *x = arg, **at = &x->o->items;
-    struct outbox *o = x->o;
+    struct item *x = arg;
 
     if (e != NULL) { /* only the record is written again; it goes out once more after a crash */
         wait(x, e);
@@ -246,9 +288,5 @@ static void on_delivered(void *arg, const struct err *e)
     if (x->in_dir || x->in_queue)
         log_info("request=%s answered", x->id);
     land(x);
-    while (*at != x)
-        at = &(*at)->next;
-    *at = x->next;
-    o->count--;
-    item_free(x);
+    forget(x);
 }

@@ -24,6 +24,10 @@ void outbox_free(struct outbox *o);
 /* jws: copied; "" is delivered at once, to nobody. One of that id that is on its way already:
  * nothing. */
 int outbox_add(struct outbox *o, const char *id, const char *jws, struct err *e);
+/* A step of it: ID.NUMBER.jws in the directory, numbers from 1. Kept here alone; an answer that is
+ * added behind it waits for it. */
+int outbox_add_event(struct outbox *o, const char *id, unsigned number, const char *jws,
+                     struct err *e);
 size_t outbox_count(const struct outbox *o);
 size_t outbox_stuck(const struct outbox *o); /* those that were refused at least once */
 /* Has each been tried, and does each wait for its next try? */

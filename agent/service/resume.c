@@ -57,6 +57,7 @@ int resume_one(struct service *s, const struct request_entry *en, struct job **r
         return -1;
     j->moved = en->moved;
     j->taken_over = true;
+    j->events = events_again(s, en);
     if (job_reload(j, e) < 0) {
         job_free(j);
         return -1;
@@ -99,6 +100,8 @@ static bool on_open(void *arg, const struct request_entry *en)
     struct err e = ERR_NONE;
     int rc;
 
+    if (en->state == REQUEST_DONE)
+        (void)events_again(s, en); /* before its answer */
     if (en->request == NULL || en->state == REQUEST_DONE)
         rc = en->result != NULL ? outbox_add(s->outbox, en->id, en->result, &e) : 0;
     else

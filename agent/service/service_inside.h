@@ -4,6 +4,7 @@
  *   intake.c   one message's life       job.c     one request in hand, to its answer
  *   held.c     what waits for people    resume.c  the ledger's open requests, at the start
  *   answer.c   the signed answer        outbox.c  its way out
+ *   events.c   its steps, where asked
  */
 #ifndef CORDON_AGENT_SERVICE_INSIDE_H
 #define CORDON_AGENT_SERVICE_INSIDE_H
@@ -81,6 +82,7 @@ struct job {
     int64_t give_up_ms;    /* wall clock: not to be begun any more */
     int64_t moved;         /* verdicts of this case before that record do not count */
     int64_t held_until_ms; /* JOB_HELD */
+    unsigned events;       /* sent so far, of its steps */
     /* an end without a case's verdict */
     enum verdict end_verdict;
     const char *end_rule; /* a constant; NULL: the case's own verdict */
@@ -134,6 +136,13 @@ int answer_of_end(struct service *s, const struct job *j, const char *verdict, s
                   struct err *e);
 int answer_of_refusal(struct service *s, const struct signed_in *in, struct text *jws,
                       struct err *e);
+
+/* --- events.c -----------------------------------------------------------------------------------
+ */
+/* run_terms.told: arg is the job. */
+void event_told(void *arg, const struct casefile *cf, const struct step *st);
+/* The steps that the ledger has of it go out once more. How many. */
+unsigned events_again(struct service *s, const struct request_entry *en);
 
 /* --- intake.c ------------------------------------------------------------------------------- */
 enum message_state {

@@ -92,6 +92,16 @@ once; is "$? $(uac alice)" "0 514" "a signed disable is carried out"
 is "$(answer "$id" outcome verdict/verdict verdict/proof signer agent)" "genuine good done everywhere soar one" "  and answered, signed by the agent"
 like "$(answer "$id" ledger/count ledger/head)" "^genuine [0-9]+ [0-9a-f]{64}$" "  with count and head of the ledger"
 like "$(answer "$id" steps)" "'step': 'disable'" "  and the steps, as asked"
+for f in "$results/$id".[0-9]*.jws; do cordon verify --json --key "$LAB_DIR/agent.pub" "$f"; done >"$work/events"
+is "$(/usr/bin/python3 - "$work/events" "$results/$id.jws" "$here/docs/event.schema.json" <<'P'
+import base64, json, sys
+events = [json.loads(l)['event'] for l in open(sys.argv[1])]
+answer = json.loads(base64.urlsafe_b64decode(open(sys.argv[2]).read().split('.')[1] + '=='))
+need = json.load(open(sys.argv[3]))['required']
+key = lambda x: (x['step'], x['target'], x['state'], x['proof'], x['detail'])
+print([e['number'] for e in events] == list(range(1, len(events) + 1)), {key(x) for x in answer['steps']} < {key(e['step']) for e in events}, all(k in e for e in events for k in need))
+P
+)" "True True True" "  each of them as a signed event of its own, too"
 is "$(ls "$spool/new" "$spool/claimed" "$spool/dead" | grep -c '^01')" 0 "  and nothing is left on the queue"
 like "$(cordon cases --json | head -n 1)" '"requester":"soc@example.com \(signed by soar\)"' "  the case names who asked, and whose signature it was"
 
