@@ -1,5 +1,5 @@
-/* agent/cmd_verify.c -- a signed request, answer or step: who signed it, would it be taken now, what does
- * it say?
+/* agent/cmd_verify.c -- a signed request, answer or step: who signed it, would it be taken now,
+ * what does it say?
  *
  * Nothing of a message is shown before its signature was found good. With --key no configuration is
  * asked: is it by that key, and what does it say; whether it would be taken is not judged then.
@@ -115,18 +115,18 @@ static int tell_by_key(const struct verify *v, const char *jws, size_t n, struct
     struct jws_hint hint;
     char id[ID_UUID];
     enum jws_alg alg;
-    bool result, event;
+    bool result, step;
     struct json_out o;
     int rc = signer_alg(v->key, &alg, e);
 
     if (rc == 0)
         rc = jws_peek(jws, n, &hint, e);
     result = rc == 0 && strcmp(hint.typ, SIGNED_RESULT_TYPE) == 0;
-    event = rc == 0 && strcmp(hint.typ, SIGNED_EVENT_TYPE) == 0;
+    step = rc == 0 && strcmp(hint.typ, SIGNED_STEP_TYPE) == 0;
     if (rc == 0 && result)
         rc = intake_result_verify(v->key, jws, n, &payload, id, e);
-    else if (rc == 0 && event)
-        rc = intake_event_verify(v->key, jws, n, &payload, id, e);
+    else if (rc == 0 && step)
+        rc = intake_step_verify(v->key, jws, n, &payload, id, e);
     else if (rc == 0)
         rc = jws_verify(v->key, alg, SIGNED_REQUEST_TYPE, jws, n, &payload, e) < 0
                  ? -1
@@ -136,10 +136,10 @@ static int tell_by_key(const struct verify *v, const char *jws, size_t n, struct
         json_out_object(&o, NULL);
         json_out_str(&o, "type", "verify");
         json_out_str(&o, "outcome", "genuine");
-        json_out_raw(&o, result ? "result" : event ? "event" : "request", payload.s);
+        json_out_raw(&o, result ? "result" : step ? "step" : "request", payload.s);
         json_out_end_object(&o);
         (void)printf("%s\n", out.s);
-    } else if (rc == 0 && (result || event)) {
+    } else if (rc == 0 && (result || step)) {
         text_safe(&out, payload.s);
         (void)printf("genuine: %s request %s, by this key\n  %s\n",
                      result ? "an answer to" : "a step of", id, out.s);

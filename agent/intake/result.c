@@ -99,8 +99,8 @@ int intake_result_verify(const struct jws_key *agent, const char *jws, size_t n,
     return verify(agent, SIGNED_RESULT_TYPE, jws, n, payload, ret_request, e);
 }
 
-int intake_event_sign(const struct jws_key *own, const struct intake_event *ev, struct text *t,
-                      struct err *e)
+int intake_step_sign(const struct jws_key *own, const struct intake_step *ev, struct text *t,
+                     struct err *e)
 {
     struct text body = TEXT_INIT(INTAKE_RESULT_MAX);
     struct json_out o;
@@ -118,13 +118,13 @@ int intake_event_sign(const struct jws_key *own, const struct intake_event *ev, 
     json_out_end_object(&o);
     rc = text_check(&body, "event", e);
     if (rc == 0)
-        rc = signed_sign(own, SIGNED_EVENT_TYPE, body.s, body.len, t, e);
+        rc = signed_sign(own, SIGNED_STEP_TYPE, body.s, body.len, t, e);
     text_done(&body);
     return rc;
 }
 
-int intake_event_verify(const struct jws_key *agent, const char *jws, size_t n,
-                        struct text *payload, char ret_request[ID_UUID], struct err *e)
+int intake_step_verify(const struct jws_key *agent, const char *jws, size_t n, struct text *payload,
+                       char ret_request[ID_UUID], struct err *e)
 {
-    return verify(agent, SIGNED_EVENT_TYPE, jws, n, payload, ret_request, e);
+    return verify(agent, SIGNED_STEP_TYPE, jws, n, payload, ret_request, e);
 }

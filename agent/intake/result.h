@@ -17,7 +17,7 @@
 #include "agent/intake/signed.h"
 
 #define SIGNED_RESULT_TYPE "cordon-result.v1+jwt"
-#define SIGNED_EVENT_TYPE "cordon-event.v1+jwt"
+#define SIGNED_STEP_TYPE "cordon-step.v1+jwt"
 
 /* As a JWS and once more in base64 it still goes through a queue that takes 64 KiB. */
 enum { INTAKE_RESULT_MAX = 32 * 1024 };
@@ -52,18 +52,18 @@ int intake_result_verify(const struct jws_key *agent, const char *jws, size_t n,
  *   {"request":"01J...","digest":"<hex>","signer":"soar","agent":"cordon-1","time":"...",
  *    "number":1,"step":{...}}
  *
- * docs/event.schema.json. Delivered at least once and before the answer, which lists them all:
+ * docs/step.schema.json. Delivered at least once and before the answer, which lists them all:
  * after a crash they come again, and may be numbered otherwise. */
-struct intake_event { /* all borrowed */
+struct intake_step { /* all borrowed */
     const char *request, *digest, *signer, *agent;
     int64_t time_ms;
     unsigned number;
     const char *step; /* a JSON object */
 };
-int intake_event_sign(const struct jws_key *own, const struct intake_event *ev, struct text *t,
-                      struct err *e);
+int intake_step_sign(const struct jws_key *own, const struct intake_step *ev, struct text *t,
+                     struct err *e);
 /* As intake_result_verify. */
-int intake_event_verify(const struct jws_key *agent, const char *jws, size_t n,
-                        struct text *payload, char ret_request[ID_UUID], struct err *e);
+int intake_step_verify(const struct jws_key *agent, const char *jws, size_t n, struct text *payload,
+                       char ret_request[ID_UUID], struct err *e);
 
 #endif

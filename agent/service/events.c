@@ -19,17 +19,17 @@ struct sending {
 static void put(struct sending *x, const char *step)
 {
     struct service *s = x->s;
-    struct intake_event ev = {.request = x->request,
-                              .digest = x->digest,
-                              .signer = x->signer,
-                              .agent = s->agent,
-                              .time_ms = stamp_now_ms(),
-                              .number = ++x->number,
-                              .step = step};
+    struct intake_step ev = {.request = x->request,
+                             .digest = x->digest,
+                             .signer = x->signer,
+                             .agent = s->agent,
+                             .time_ms = stamp_now_ms(),
+                             .number = ++x->number,
+                             .step = step};
     struct text jws = TEXT_INIT(2 * INTAKE_RESULT_MAX);
     struct err e;
 
-    if (intake_event_sign(s->own, &ev, &jws, &e) < 0 ||
+    if (intake_step_sign(s->own, &ev, &jws, &e) < 0 ||
         outbox_add_event(s->outbox, x->request, x->number, jws.s, &e) < 0)
         log_error("request=%s a step is told with the answer alone: %s", x->request, e.msg);
     text_done(&jws);

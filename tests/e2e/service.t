@@ -93,9 +93,9 @@ is "$(answer "$id" outcome verdict/verdict verdict/proof signer agent)" "genuine
 like "$(answer "$id" ledger/count ledger/head)" "^genuine [0-9]+ [0-9a-f]{64}$" "  with count and head of the ledger"
 like "$(answer "$id" steps)" "'step': 'disable'" "  and the steps, as asked"
 for f in "$results/$id".[0-9]*.jws; do cordon verify --json --key "$LAB_DIR/agent.pub" "$f"; done >"$work/events"
-is "$(/usr/bin/python3 - "$work/events" "$results/$id.jws" "$here/docs/event.schema.json" <<'P'
+is "$(/usr/bin/python3 - "$work/events" "$results/$id.jws" "$here/docs/step.schema.json" <<'P'
 import base64, json, sys
-events = [json.loads(l)['event'] for l in open(sys.argv[1])]
+events = [json.loads(l)['step'] for l in open(sys.argv[1])]
 answer = json.loads(base64.urlsafe_b64decode(open(sys.argv[2]).read().split('.')[1] + '=='))
 need = json.load(open(sys.argv[3]))['required']
 key = lambda x: (x['step'], x['target'], x['state'], x['proof'], x['detail'])

@@ -744,31 +744,31 @@ static void results(void **state)
 }
 
 /* A step is no answer, nor the other way round. */
-static void events(void **state)
+static void steps(void **state)
 {
-    struct intake_event ev = {.request = "01KAM6V4QZ5Y8S3T9W2X7R1B0C",
-                              .digest = "00",
-                              .signer = "soar",
-                              .agent = "cordon-1",
-                              .time_ms = at("2026-11-21T09:14:03Z"),
-                              .number = 3,
-                              .step = "{\"type\":\"step\"}"};
+    struct intake_step ev = {.request = "01KAM6V4QZ5Y8S3T9W2X7R1B0C",
+                             .digest = "00",
+                             .signer = "soar",
+                             .agent = "cordon-1",
+                             .time_ms = at("2026-11-21T09:14:03Z"),
+                             .number = 3,
+                             .step = "{\"type\":\"step\"}"};
     struct text t = TEXT_INIT(SIGNED_MAX), back = TEXT_INIT(INTAKE_RESULT_MAX);
     char id[ID_UUID];
     struct err e = ERR_NONE;
 
     (void)state;
-    assert_int_equal(intake_event_sign(t0.ec, &ev, &t, &e), 0);
-    assert_int_equal(intake_event_verify(t0.ec, t.s, t.len, &back, id, &e), 0);
+    assert_int_equal(intake_step_sign(t0.ec, &ev, &t, &e), 0);
+    assert_int_equal(intake_step_verify(t0.ec, t.s, t.len, &back, id, &e), 0);
     assert_string_equal(id, ev.request);
     assert_string_equal(back.s, "{\"request\":\"01KAM6V4QZ5Y8S3T9W2X7R1B0C\",\"digest\":\"00\","
                                 "\"signer\":\"soar\",\"agent\":\"cordon-1\",\"time\":"
                                 "\"2026-11-21T09:14:03.000Z\",\"number\":3,"
                                 "\"step\":{\"type\":\"step\"}}");
     text_clear(&back);
-    assert_int_equal(intake_event_verify(t0.ed, t.s, t.len, &back, id, &e), -1);
+    assert_int_equal(intake_step_verify(t0.ed, t.s, t.len, &back, id, &e), -1);
     assert_int_equal(intake_result_verify(t0.ec, t.s, t.len, &back, id, &e), -1);
-    is(judge(t.s), SIGNED_WRONG_TYPE, "an event");
+    is(judge(t.s), SIGNED_WRONG_TYPE, "a step");
     text_done(&t);
     text_done(&back);
 }
@@ -798,7 +798,7 @@ int main(void)
         cmocka_unit_test(headers),   cmocka_unit_test(not_a_jws),     cmocka_unit_test(payloads),
         cmocka_unit_test(many_keys), cmocka_unit_test(times),         cmocka_unit_test(rotation),
         cmocka_unit_test(rights),    cmocka_unit_test(action_words),  cmocka_unit_test(bad_keys),
-        cmocka_unit_test(results),   cmocka_unit_test(events),        cmocka_unit_test(no_memory)};
+        cmocka_unit_test(results),   cmocka_unit_test(steps),         cmocka_unit_test(no_memory)};
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
