@@ -470,13 +470,14 @@ const struct cfg_key cfg_keys[] = {
      .unit = "absolute path", .typical = "/var/lib/cordon/spool",
      .help = "The directory of the spool. It belongs to the user that runs cordon, and to nobody "
              "else (chmod 700).",
-     .harm = "Whoever can write there can make requests vanish; not forge them."},
+     .harm = "Whoever can write there can make requests vanish; not forge them.",
+     .use = CFG_USE_FOLDER},
     {QUEUE(result_directory), CFG_PATH, IN_QUEUE(result_directory),
      .def_says = "no answers are sent", .unit = "absolute path",
      .typical = "/var/lib/cordon/results",
      .help = "A directory that answers are put into, one file each, ID.jws. It belongs to the "
              "user that runs cordon. With engine = azure it may be given besides result_queue.",
-     .harm = "Not given: who asked is not told how it went."},
+     .harm = "Not given: who asked is not told how it went.", .use = CFG_USE_FOLDER},
     {QUEUE(account), CFG_NAME, IN_QUEUE(account), .def_says = "needed with engine = azure",
      .typical = "cordonqueue", .help = "The storage account.",
      .harm = "Wrong: requests are not seen."},
@@ -642,6 +643,15 @@ const struct cfg_key cfg_keys[] = {
      .typical = "/run/cordon/control.sock",
      .help = "The socket that cordon status, pending, approve and the like talk to the service "
              "by. Only the user that runs cordon can use it.",
-     .harm = "Two services with one path: the second does not start."},
+     .harm = "Two services with one path: the second does not start.", .use = CFG_USE_BESIDE},
+    {SERVICE(sandbox), CFG_WORD, IN_SERVICE(sandbox), .words = "no yes required", .def = "yes",
+     .typical = "yes; required where the kernel is known to have Landlock",
+     .help = "Whether the service gives up at its start what it does not need: files that the "
+             "configuration does not name (Landlock), system calls, other programs. yes: as far as "
+             "the kernel can; cordon status says how far that is. required: it does not start with "
+             "less. Files of a new configuration (SIGHUP) must lie in folders of the old one; else "
+             "it is refused, and takes a restart.",
+     .harm = "no: a hole in cordon is a hole in all that its user can do on this host. required: "
+             "under a kernel before 5.19, or without Landlock, it does not start."},
 };
 const size_t cfg_key_count = ARRAY_LEN(cfg_keys);
