@@ -46,8 +46,8 @@ struct submit {
     struct jws_key *keys[KEYS];
     size_t key_count;
     struct one *all;
-    size_t count, next, flying, missing;
-    bool json, waiting;
+    size_t count, next, flying, missing, verbs;
+    bool json, waiting, ended;
     uint64_t until, look_ms;
     struct loop_timer *timer, *late;
     int exit;
@@ -64,7 +64,9 @@ static void stop(struct submit *s)
 {
     loop_timer_stop(&s->timer);
     loop_timer_stop(&s->late);
-    loop_stop(s->loop);
+    s->ended = true;
+    if (s->verbs == 0) /* an answer that was read is off the queue before we go */
+        loop_stop(s->loop);
 }
 
 /* --- putting ---------------------------------------------------------------------------- */
@@ -244,7 +246,7 @@ static void look_in_folder(struct submit *s)
 
 static void look_later(struct submit *s)
 {
-    if (s->missing == 0) {
+    if (s->missing == 0 || s->ended) {
         stop(s);
         return;
     }
@@ -269,13 +271,30 @@ static void look(void *arg)
     }
 }
 
+struct verb { /* on a message, while it is under way */
+    struct submit *s;
+    struct queue_message *m;
+};
+
+static void verb_over(struct verb *v)
+{
+    struct submit *s = v->s;
+
+    queue_message_free(v->m);
+    free(v);
+    s->verbs--;
+}
+
 static void on_message_over(void *arg, enum queue_end end, const struct err *e)
 {
-    struct queue_message *m = arg;
+    struct verb *v = arg;
+    struct submit *s = v->s;
 
     (void)end; /* what is not off the queue is somebody's once more, and nobody's harm */
     (void)e;
-    queue_message_free(m);
+    verb_over(v);
+    if (s->ended)
+        stop(s);
 }
 
 static void on_answers(void *arg, struct queue_message **msgs, size_t n, enum queue_end end,
@@ -289,10 +308,17 @@ static void on_answers(void *arg, struct queue_message **msgs, size_t n, enum qu
     for (size_t i = 0; i < n; i++) {
         struct queue_message *m = msgs[i];
         bool ours = m->text != NULL && take(s, m->text, m->len, &mine) == 0;
+        struct verb *v = malloc(sizeof(*v));
 
-        if ((ours ? queue_complete_start(m, on_message_over, m, &mine)
-                  : queue_release_start(m, GIVE_BACK_MS, on_message_over, m, &mine)) < 0)
+        if (v == NULL) {
             queue_message_free(m);
+            continue;
+        }
+        *v = (struct verb){s, m};
+        s->verbs++;
+        if ((ours ? queue_complete_start(m, on_message_over, v, &mine)
+                  : queue_release_start(m, GIVE_BACK_MS, on_message_over, v, &mine)) < 0)
+            verb_over(v);
     }
     look_later(s);
 }
