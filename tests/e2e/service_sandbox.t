@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What `cordon run` gives up at its start (base/sandbox.h), looked at from outside and tried from inside: tests/e2e/inject.py makes
-# the running service do what somebody would who took it over. Needs a build with failpoints (dev).
+# the running service do what somebody would who took it over. With CORDON=build/release/cordon it tries what is
+# shipped, whose filter lets nothing through for sanitizers; a kernel without Landlock is played in builds with failpoints (dev).
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 lab up "$LAB_DIR" || { echo "Bail out! no lab"; exit 1; }
@@ -127,16 +128,20 @@ settings "" "sandbox = required"; start
 kill -0 "$pid" 2>/dev/null && started >/dev/null
 if [ "$landlock" -ge 2 ]; then is "$(kill -0 "$pid" && status state)" running "sandbox = required: it runs, where the kernel can"; stop
 else wait "$pid"; is "$?" 78 "sandbox = required: it does not run under this kernel"; fi
-for what in landlock seccomp; do
-    extra_env="CORDON_FAILPOINT=$what:1:fail" start; wait "$pid"
-    is "$? $(grep -c 'sandbox = required, and it is not whole' "$work/run")" "78 1" "  and does not without $what, and says so"
-done
-settings
-extra_env="CORDON_FAILPOINT=landlock:1:fail" start
-like "$(grep -c 'not whole, going on with less' "$work/run") $(proc Seccomp) $(status sandbox)" "^1 2 system calls filtered.*no Landlock: this kernel has none" "sandbox = yes: it runs without Landlock, and log and status say so"
-settings "$outside/soar.pub"; before=$(started); reload; until_so changed
-is "$(disabled heidi)" "0 514" "  where SIGHUP may name any file"
-stop
+if grep -q CORDON_FAILPOINT "$cordon"; then # a kernel without is played
+    for what in landlock seccomp; do
+        extra_env="CORDON_FAILPOINT=$what:1:fail" start; wait "$pid"
+        is "$? $(grep -c 'sandbox = required, and it is not whole' "$work/run")" "78 1" "  and does not without $what, and says so"
+    done
+    settings
+    extra_env="CORDON_FAILPOINT=landlock:1:fail" start
+    like "$(grep -c 'not whole, going on with less' "$work/run") $(proc Seccomp) $(status sandbox)" "^1 2 system calls filtered.*no Landlock: this kernel has none" "sandbox = yes: it runs without Landlock, and log and status say so"
+    settings "$outside/soar.pub"; before=$(started); reload; until_so changed
+    is "$(disabled heidi)" "0 514" "  where SIGHUP may name any file"
+    stop
+else
+    for i in "without Landlock" "without a filter" "sandbox = yes" "SIGHUP"; do ok "$i # SKIP this build has no failpoints"; done
+fi
 settings "" "sandbox = no"; start
 is "$(proc Seccomp) $(status sandbox)" "0 off: [service] sandbox = no" "sandbox = no: as it says"
 stop
