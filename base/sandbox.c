@@ -67,8 +67,7 @@ struct sandbox {
     size_t count, cap;
 };
 
-/* --- what is granted --------------------------------------------------------------------------
- */
+/* --- what is granted -------------------------------------------------------------------------- */
 
 int sandbox_new(struct sandbox **ret_sandbox, struct err *e)
 {
@@ -225,8 +224,7 @@ bool sandbox_covers(const struct sandbox *s, const char *path, enum sandbox_righ
     return false;
 }
 
-/* --- Landlock ---------------------------------------------------------------------------------
- */
+/* --- Landlock --------------------------------------------------------------------------------- */
 
 static int landlock_abi(void)
 {
@@ -309,8 +307,21 @@ static int enter_landlock(struct sandbox *s, unsigned flags, int abi, struct err
     return 0;
 }
 
-/* --- capabilities and the like ------------------------------------------------------------------
- */
+/* --- capabilities and the like ---------------------------------------------------------------- */
+
+static bool has_capabilities(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct has[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+    if (syscall(SYS_capget, &head, has) < 0)
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(has); i++) {
+        if ((has[i].effective | has[i].permitted | has[i].inheritable) != 0)
+            return true;
+    }
+    return false;
+}
 
 static int drop_capabilities(struct err *e)
 {
@@ -321,8 +332,9 @@ static int drop_capabilities(struct err *e)
      * executed, it gives nobody anything. */
     for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
         (void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
-    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
-        syscall(SYS_capset, &head, none) < 0)
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    /* Under systemd's filter there is no capset, and nothing to be given up by it. */
+    if (has_capabilities() && syscall(SYS_capset, &head, none) < 0)
         return err_sys(e, ERR_IO, errno, "capabilities cannot be given up");
     return 0;
 }

@@ -142,8 +142,7 @@ static void need_landlock(void)
     skip();
 }
 
-/* --- what goes on ------------------------------------------------------------------------------
- */
+/* --- what goes on ----------------------------------------------------------------------------- */
 
 static void *in_thread(void *arg)
 {
@@ -270,8 +269,7 @@ static void goes_on(void **state)
     }
 }
 
-/* --- files ---------------------------------------------------------------------------------------
- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static void outside(void)
 {
@@ -329,8 +327,7 @@ static void by_links(void **state)
     fine(WHOLE, by_a_link);
 }
 
-/* --- system calls ------------------------------------------------------------------------------
- */
+/* --- system calls ----------------------------------------------------------------------------- */
 
 static void call_execve(void)
 {
@@ -506,8 +503,7 @@ static void not_with_threads(void **state)
     (void)close(pipe_fd[1]);
 }
 
-/* --- privileges --------------------------------------------------------------------------------
- */
+/* --- privileges ------------------------------------------------------------------------------- */
 
 static void no_privileges(void)
 {
@@ -533,9 +529,31 @@ static void privileges(void **state)
     fine(WHOLE, no_privileges);
 }
 
-/* --- without a child
- * ------------------------------------------------------------------------------
- */
+/* As under the unit's own filter (SystemCallFilter=~@privileged): no capset, and none needed. */
+static void without_capset(void **state)
+{
+    int status;
+    pid_t pid = fork();
+
+    (void)state;
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+
+        CHECK(getuid() != 0 || setresuid(65534, 65534, 65534) == 0);
+        CHECK(f != NULL && seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(capset), 0) == 0 &&
+              seccomp_load(f) == 0);
+        enter(WHOLE);
+        no_privileges();
+        call_execve();
+        _exit(2);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGSYS);
+}
+
+/* --- without a child -------------------------------------------------------------------------- */
 
 static void covers(void **state)
 {
@@ -688,12 +706,19 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(goes_on),          cmocka_unit_test(files_outside),
-        cmocka_unit_test(by_links),         cmocka_unit_test(dies),
-        cmocka_unit_test(is_denied),        cmocka_unit_test(older_threads),
-        cmocka_unit_test(not_with_threads), cmocka_unit_test(privileges),
-        cmocka_unit_test(covers),           cmocka_unit_test(beside_links),
-        cmocka_unit_test(everybodys),       cmocka_unit_test(words),
+        cmocka_unit_test(goes_on),
+        cmocka_unit_test(files_outside),
+        cmocka_unit_test(by_links),
+        cmocka_unit_test(dies),
+        cmocka_unit_test(is_denied),
+        cmocka_unit_test(older_threads),
+        cmocka_unit_test(not_with_threads),
+        cmocka_unit_test(privileges),
+        cmocka_unit_test(without_capset),
+        cmocka_unit_test(covers),
+        cmocka_unit_test(beside_links),
+        cmocka_unit_test(everybodys),
+        cmocka_unit_test(words),
         cmocka_unit_test(machines),
     };
 
