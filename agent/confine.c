@@ -56,8 +56,7 @@ static const char *const system_files[] = {
     "/var/opt/azcmagent/tokens",
 };
 
-/* --- what is needed ----------------------------------------------------------------------------
- */
+/* --- what is needed --------------------------------------------------------------------------- */
 
 struct visit {
     struct confine *c;
@@ -97,8 +96,7 @@ static int each_place(struct confine *c, const struct confine_places *p, place_f
     return cfg_each_path(p->cfg, on_setting, &v, e);
 }
 
-/* --- entering ------------------------------------------------------------------------------------
- */
+/* --- entering --------------------------------------------------------------------------------- */
 
 static int grant(struct confine *c, const char *setting, const char *path, enum cfg_use use,
                  struct err *e)
@@ -191,8 +189,7 @@ void confine_free(struct confine *c)
     free(c);
 }
 
-/* --- another configuration ----------------------------------------------------------------------
- */
+/* --- another configuration -------------------------------------------------------------------- */
 
 static int look(struct confine *c, const char *setting, const char *path, enum cfg_use use,
                 struct err *e)
