@@ -183,15 +183,15 @@ static int add_process(struct maker *m)
         ADD(m, SCMP_ACT_ERRNO(EPERM), "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0)) < 0)
         return -1;
     /* Signals to ourselves (abort, raise). */
-    if (ADD(m, SCMP_ACT_ALLOW, "kill", SCMP_A0(SCMP_CMP_EQ, me)) < 0 ||
-        ADD(m, SCMP_ACT_ALLOW, "tgkill", SCMP_A0(SCMP_CMP_EQ, me)) < 0)
+    if (ADD(m, SCMP_ACT_ALLOW, "kill", SCMP_A0(SCMP_CMP_EQ, me, 0)) < 0 ||
+        ADD(m, SCMP_ACT_ALLOW, "tgkill", SCMP_A0(SCMP_CMP_EQ, me, 0)) < 0)
         return -1;
     /* Limits are looked at, not set. */
-    if (ADD(m, SCMP_ACT_ALLOW, "prlimit64", SCMP_A2(SCMP_CMP_EQ, 0)) < 0 ||
+    if (ADD(m, SCMP_ACT_ALLOW, "prlimit64", SCMP_A2(SCMP_CMP_EQ, 0, 0)) < 0 ||
         add(m, SCMP_ACT_ALLOW, "getrlimit", 0, NULL) < 0)
         return -1;
     for (size_t i = 0; i < ARRAY_LEN(options); i++) {
-        if (ADD(m, SCMP_ACT_ALLOW, "prctl", SCMP_A0(SCMP_CMP_EQ, options[i])) < 0)
+        if (ADD(m, SCMP_ACT_ALLOW, "prctl", SCMP_A0(SCMP_CMP_EQ, options[i], 0)) < 0)
             return -1;
     }
     return 0;
@@ -233,15 +233,15 @@ static int add_devices(struct maker *m)
             return -1;
     }
     for (size_t i = 0; i < ARRAY_LEN(families); i++) {
-        if (ADD(m, SCMP_ACT_ALLOW, "socket", SCMP_A0(SCMP_CMP_EQ, families[i])) < 0)
+        if (ADD(m, SCMP_ACT_ALLOW, "socket", SCMP_A0(SCMP_CMP_EQ, families[i], 0)) < 0)
             return -1;
     }
-    if (ADD(m, SCMP_ACT_ALLOW, "socketpair", SCMP_A0(SCMP_CMP_EQ, AF_UNIX)) < 0)
+    if (ADD(m, SCMP_ACT_ALLOW, "socketpair", SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0)) < 0)
         return -1;
     /* The C library asks which addresses this host has, to put a name's in order. */
     return add(m, SCMP_ACT_ALLOW, "socket", 2,
-               (const struct scmp_arg_cmp[]){SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
-                                             SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE)});
+               (const struct scmp_arg_cmp[]){SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0),
+                                             SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE, 0)});
 }
 
 static int fill(struct maker *m)

@@ -304,6 +304,21 @@ static void no_listening(void)
     CHECK_ERRNO(bind(fd, (struct sockaddr *)&a, sizeof(a)), EACCES);
 }
 
+/* ABI 6. A signal is stopped by the filter, too, where no sanitizer needs it. */
+static void no_others(void)
+{
+    static const char name[] = "\0cordon-sandbox-test";
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    memcpy(a.sun_path, name, sizeof(name));
+    CHECK(fd >= 0);
+    CHECK_ERRNO(connect(fd, (struct sockaddr *)&a,
+                        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(name))),
+                EPERM);
+    CHECK(kill(getppid(), 0) < 0 && (errno == EPERM || errno == ENOSYS));
+}
+
 static void files_outside(void **state)
 {
     (void)state;
@@ -312,6 +327,17 @@ static void files_outside(void **state)
     fine(WHOLE, read_only);
     if (abi >= 4)
         fine(WHOLE, no_listening);
+    if (abi >= 6) {
+        static const char name[] = "\0cordon-sandbox-test";
+        CLEANUP(cleanup_fdp) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_un a = {.sun_family = AF_UNIX};
+
+        memcpy(a.sun_path, name, sizeof(name));
+        assert_int_equal(bind(fd, (struct sockaddr *)&a,
+                              (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(name))),
+                         0);
+        fine(WHOLE, no_others);
+    }
 }
 
 /* A link inside that leads out. */
