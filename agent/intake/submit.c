@@ -46,8 +46,8 @@ struct submit {
     struct jws_key *keys[KEYS];
     size_t key_count;
     struct one *all;
-    size_t count, next, flying, missing, verbs;
-    bool json, waiting, ended;
+    size_t count, next, flying, missing;
+    bool json, waiting;
     uint64_t until, look_ms;
     struct loop_timer *timer, *late;
     int exit;
@@ -64,9 +64,7 @@ static void stop(struct submit *s)
 {
     loop_timer_stop(&s->timer);
     loop_timer_stop(&s->late);
-    s->ended = true;
-    if (s->verbs == 0) /* an answer that was read is off the queue before we go */
-        loop_stop(s->loop);
+    loop_stop(s->loop);
 }
 
 /* --- putting ---------------------------------------------------------------------------- */
@@ -246,7 +244,7 @@ static void look_in_folder(struct submit *s)
 
 static void look_later(struct submit *s)
 {
-    if (s->missing == 0 || s->ended) {
+    if (s->missing == 0) {
         stop(s);
         return;
     }
@@ -271,30 +269,13 @@ static void look(void *arg)
     }
 }
 
-struct verb { /* on a message, while it is under way */
-    struct submit *s;
-    struct queue_message *m;
-};
-
-static void verb_over(struct verb *v)
-{
-    struct submit *s = v->s;
-
-    queue_message_free(v->m);
-    free(v);
-    s->verbs--;
-}
-
 static void on_message_over(void *arg, enum queue_end end, const struct err *e)
 {
-    struct verb *v = arg;
-    struct submit *s = v->s;
+    struct queue_message *m = arg;
 
     (void)end; /* what is not off the queue is somebody's once more, and nobody's harm */
     (void)e;
-    verb_over(v);
-    if (s->ended)
-        stop(s);
+    queue_message_free(m);
 }
 
 static void on_answers(void *arg, struct queue_message **msgs, size_t n, enum queue_end end,
@@ -308,17 +289,10 @@ static void on_answers(void *arg, struct queue_message **msgs, size_t n, enum qu
     for (size_t i = 0; i < n; i++) {
         struct queue_message *m = msgs[i];
         bool ours = m->text != NULL && take(s, m->text, m->len, &mine) == 0;
-        struct verb *v = malloc(sizeof(*v));
 
-        if (v == NULL) {
+        if ((ours ? queue_complete_start(m, on_message_over, m, &mine)
+                  : queue_release_start(m, GIVE_BACK_MS, on_message_over, m, &mine)) < 0)
             queue_message_free(m);
-            continue;
-        }
-        *v = (struct verb){s, m};
-        s->verbs++;
-        if ((ours ? queue_complete_start(m, on_message_over, v, &mine)
-                  : queue_release_start(m, GIVE_BACK_MS, on_message_over, v, &mine)) < 0)
-            verb_over(v);
     }
     look_later(s);
 }
