@@ -158,11 +158,11 @@ struct cfg_queue {
 
 enum cfg_sandbox { CFG_SANDBOX_NO, CFG_SANDBOX_YES, CFG_SANDBOX_REQUIRED };
 struct cfg_service {
+    enum cfg_sandbox sandbox;
     unsigned max_in_flight;
     uint64_t stop_timeout_ms, hold_expires_ms;
     unsigned approvals;
     char *socket; /* NULL: by the runtime directory */
-    enum cfg_sandbox sandbox;
 };
 
 enum cfg_risk_level { CFG_RISK_LOW, CFG_RISK_MEDIUM, CFG_RISK_HIGH };

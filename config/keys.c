@@ -628,6 +628,15 @@ const struct cfg_key cfg_keys[] = {
              "read its configuration anew. What has not ended by then goes on with the next start.",
      .harm = "Longer than systemd waits (TimeoutStopSec): it is killed, and goes on with the next "
              "start all the same."},
+    {SERVICE(sandbox), CFG_WORD, IN_SERVICE(sandbox), .words = "no yes required", .def = "yes",
+     .typical = "yes; required where the kernel is known to have Landlock",
+     .help = "Whether the service gives up at its start what it does not need: files that the "
+             "configuration does not name (Landlock), system calls, other programs. yes: as far as "
+             "the kernel can; cordon status says how far that is. required: it does not start with "
+             "less. Files of a new configuration (SIGHUP) must lie in folders of the old one; else "
+             "it is refused, and takes a restart.",
+     .harm = "no: a hole in cordon is a hole in all that its user can do on this host. required: "
+             "under a kernel before 5.19, or without Landlock, it does not start."},
     {SERVICE(hold_expires), CFG_DURATION, IN_SERVICE(hold_expires_ms), .min = 10 * SECOND,
      .max = 30 * (uint64_t)DAY, .def = "4h", .unit = "time", .typical = "1h to 24h",
      .help = "How long a held request waits for a person. Then it is refused.",
@@ -644,14 +653,5 @@ const struct cfg_key cfg_keys[] = {
      .help = "The socket that cordon status, pending, approve and the like talk to the service "
              "by. Only the user that runs cordon can use it.",
      .harm = "Two services with one path: the second does not start.", .use = CFG_USE_BESIDE},
-    {SERVICE(sandbox), CFG_WORD, IN_SERVICE(sandbox), .words = "no yes required", .def = "yes",
-     .typical = "yes; required where the kernel is known to have Landlock",
-     .help = "Whether the service gives up at its start what it does not need: files that the "
-             "configuration does not name (Landlock), system calls, other programs. yes: as far as "
-             "the kernel can; cordon status says how far that is. required: it does not start with "
-             "less. Files of a new configuration (SIGHUP) must lie in folders of the old one; else "
-             "it is refused, and takes a restart.",
-     .harm = "no: a hole in cordon is a hole in all that its user can do on this host. required: "
-             "under a kernel before 5.19, or without Landlock, it does not start."},
 };
 const size_t cfg_key_count = ARRAY_LEN(cfg_keys);
