@@ -647,11 +647,11 @@ const struct cfg_key cfg_keys[] = {
      .help = "How many different people must approve of a held request. A privileged account "
              "always needs two.",
      .harm = "1: one person on this host can lift the lists."},
-    {SERVICE(socket), CFG_PATH, IN_SERVICE(socket),
+    {SERVICE(socket), CFG_PATH, IN_SERVICE(socket), .use = CFG_USE_BESIDE,
      .def_says = "control.sock, in the runtime directory", .unit = "absolute path",
      .typical = "/run/cordon/control.sock",
      .help = "The socket that cordon status, pending, approve and the like talk to the service "
              "by. Only the user that runs cordon can use it.",
-     .harm = "Two services with one path: the second does not start.", .use = CFG_USE_BESIDE},
+     .harm = "Two services with one path: the second does not start."},
 };
 const size_t cfg_key_count = ARRAY_LEN(cfg_keys);

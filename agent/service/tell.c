@@ -117,11 +117,11 @@ static int status(void *arg, struct json_out *o, struct err *e)
     if (ledger_head(s->ledger, &count, head, e) < 0)
         return -1;
     json_out_str(o, "version", CORDON_VERSION);
+    if (s->set.sandbox != NULL)
+        json_out_str(o, "sandbox", s->set.sandbox);
     json_out_str(o, "agent", s->agent);
     json_out_time(o, "started", s->started_ms);
     json_out_str(o, "state", s->stopping ? "stopping" : s->sick ? "ledger-failed" : "running");
-    if (s->set.sandbox != NULL)
-        json_out_str(o, "sandbox", s->set.sandbox);
     json_out_str(o, "queue", queue_name(s->queue));
     json_out_str(o, "queue_state", s->poll_failures > 0 ? "failed" : "ok");
     json_out_u64(o, "in_flight", s->running);
