@@ -141,7 +141,7 @@ static const struct {
      "answers. SIGTERM: settles what is in flight, or parks it for the next start. SIGHUP: reads\n"
      "the configuration anew; one that will not do is refused, and the old one kept.\n\n"
      "  --once             take what is there, and end\n"
-     "  --allow-root       run as root all the same\n"},
+     "  --allow-root       for tests only: run as root, which it refuses otherwise\n"},
     {"key",
      "new: makes a key pair to sign requests or answers with; the private half goes into a new\n"
      "file (never over an old one), the public half and the key id are printed. show: prints\n"

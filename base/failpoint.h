@@ -6,8 +6,9 @@
  *   fail   failpoint_hit says true at the n-th hit: the caller takes its failing way
  *
  * Names: "commit-before" (a batch is about to be written), "commit" (it is on disk), "send" (a
- * request just went out). In builds without CORDON_FAILPOINTS nothing of this exists, not even
- * the names: the macro drops its argument (checklist U5).
+ * request just went out), "landlock", "seccomp" (the kernel has none). In builds without
+ * CORDON_FAILPOINTS nothing of this exists, not even the names: the macro drops its argument
+ * (checklist U5).
  */
 #ifndef CORDON_BASE_FAILPOINT_H
 #define CORDON_BASE_FAILPOINT_H

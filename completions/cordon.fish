@@ -112,7 +112,7 @@ complete -c cordon -n '__fish_seen_subcommand_from audit' -l older-than -x -d 'g
 complete -c cordon -n '__fish_seen_subcommand_from config' -a 'show check sample manual'
 
 complete -c cordon -n '__fish_seen_subcommand_from run' -l once -d 'take what is there, and end'
-complete -c cordon -n '__fish_seen_subcommand_from run' -l allow-root -d 'run as root all the same'
+complete -c cordon -n '__fish_seen_subcommand_from run' -l allow-root -d 'for tests only: run as root'
 complete -c cordon -n '__fish_seen_subcommand_from key' -a 'new show'
 complete -c cordon -n '__fish_seen_subcommand_from key' -l type -xa 'ed25519 es256' -d 'kind of key'
 complete -c cordon -n '__fish_seen_subcommand_from key submit' -l out -rF -d 'where it is written'

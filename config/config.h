@@ -156,7 +156,9 @@ struct cfg_queue {
     struct cfg_list answer_keys; /* public keys, PEM files, of agents; empty: signing_key's own */
 };
 
+enum cfg_sandbox { CFG_SANDBOX_NO, CFG_SANDBOX_YES, CFG_SANDBOX_REQUIRED };
 struct cfg_service {
+    enum cfg_sandbox sandbox;
     unsigned max_in_flight;
     uint64_t stop_timeout_ms, hold_expires_ms;
     unsigned approvals;
@@ -222,6 +224,18 @@ void cfg_freep(struct cfg **c);
 /* What is no error but worth a line: "file:line:column: text", one a line; nothing where there is
  * nothing. For instance a setting that this version knows and does not use yet. */
 int cfg_notices(const struct cfg *c, struct text *out, struct err *e);
+
+/* What the paths in it are for. */
+enum cfg_use {
+    CFG_USE_READ,   /* the file is read */
+    CFG_USE_FOLDER, /* it is a folder, which is written to */
+    CFG_USE_BESIDE, /* it is made, and others beside it */
+};
+/* fn for each path that is given and means something, with the setting that gives it ("[queue]
+ * directory"), until one fails. ERR_NOMEM, or what fn says. */
+typedef int (*cfg_path_fn)(void *arg, const char *setting, const char *path, enum cfg_use use,
+                           struct err *e);
+int cfg_each_path(const struct cfg *c, cfg_path_fn fn, void *arg, struct err *e);
 
 /* The settings in effect, each with where it came from ("default", "file:line"). */
 int cfg_show(const struct cfg *c, bool json, struct text *out, struct err *e);

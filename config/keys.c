@@ -470,13 +470,14 @@ const struct cfg_key cfg_keys[] = {
      .unit = "absolute path", .typical = "/var/lib/cordon/spool",
      .help = "The directory of the spool. It belongs to the user that runs cordon, and to nobody "
              "else (chmod 700).",
-     .harm = "Whoever can write there can make requests vanish; not forge them."},
+     .harm = "Whoever can write there can make requests vanish; not forge them.",
+     .use = CFG_USE_FOLDER},
     {QUEUE(result_directory), CFG_PATH, IN_QUEUE(result_directory),
      .def_says = "no answers are sent", .unit = "absolute path",
      .typical = "/var/lib/cordon/results",
      .help = "A directory that answers are put into, one file each, ID.jws. It belongs to the "
              "user that runs cordon. With engine = azure it may be given besides result_queue.",
-     .harm = "Not given: who asked is not told how it went."},
+     .harm = "Not given: who asked is not told how it went.", .use = CFG_USE_FOLDER},
     {QUEUE(account), CFG_NAME, IN_QUEUE(account), .def_says = "needed with engine = azure",
      .typical = "cordonqueue", .help = "The storage account.",
      .harm = "Wrong: requests are not seen."},
@@ -627,6 +628,15 @@ const struct cfg_key cfg_keys[] = {
              "read its configuration anew. What has not ended by then goes on with the next start.",
      .harm = "Longer than systemd waits (TimeoutStopSec): it is killed, and goes on with the next "
              "start all the same."},
+    {SERVICE(sandbox), CFG_WORD, IN_SERVICE(sandbox), .words = "no yes required", .def = "yes",
+     .typical = "yes; required where the kernel is known to have Landlock",
+     .help = "Whether the service gives up at its start what it does not need: files that the "
+             "configuration does not name (Landlock), system calls, other programs. yes: as far as "
+             "the kernel can; cordon status says how far that is. required: it does not start with "
+             "less. Files of a new configuration (SIGHUP) must lie in folders of the old one; else "
+             "it is refused, and takes a restart.",
+     .harm = "no: a hole in cordon is a hole in all that its user can do on this host. required: "
+             "under a kernel before 5.19, or without Landlock, it does not start."},
     {SERVICE(hold_expires), CFG_DURATION, IN_SERVICE(hold_expires_ms), .min = 10 * SECOND,
      .max = 30 * (uint64_t)DAY, .def = "4h", .unit = "time", .typical = "1h to 24h",
      .help = "How long a held request waits for a person. Then it is refused.",
@@ -637,7 +647,7 @@ const struct cfg_key cfg_keys[] = {
      .help = "How many different people must approve of a held request. A privileged account "
              "always needs two.",
      .harm = "1: one person on this host can lift the lists."},
-    {SERVICE(socket), CFG_PATH, IN_SERVICE(socket),
+    {SERVICE(socket), CFG_PATH, IN_SERVICE(socket), .use = CFG_USE_BESIDE,
      .def_says = "control.sock, in the runtime directory", .unit = "absolute path",
      .typical = "/run/cordon/control.sock",
      .help = "The socket that cordon status, pending, approve and the like talk to the service "

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/config.h"
+
 enum cfg_type {
     CFG_NAME,      /* char *: a name without spaces */
     CFG_LINE,      /* char *: some words */
@@ -57,6 +59,7 @@ struct cfg_key {
     const char *help;
     const char *harm;    /* what a wrong value does */
     const char *instead; /* another key of the section that this one takes the place of */
+    enum cfg_use use;    /* of paths: what the service does with what is there */
 };
 
 extern const struct cfg_key cfg_keys[];

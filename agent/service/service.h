@@ -17,8 +17,9 @@ struct service;
 struct service_settings { /* borrowed: outlives the service */
     const struct cfg *cfg;
     const char *state_dir;
-    const char *socket; /* of control.h; NULL: none */
-    bool once;          /* drain what is there, then end */
+    const char *socket;  /* of control.h; NULL: none */
+    const char *sandbox; /* for status: how far the process is confined; NULL: nothing is said */
+    bool once;           /* drain what is there, then end */
 };
 
 /* The service must be closed and freed where this fails, too, unless it is NULL then.

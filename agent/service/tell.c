@@ -117,6 +117,8 @@ static int status(void *arg, struct json_out *o, struct err *e)
     if (ledger_head(s->ledger, &count, head, e) < 0)
         return -1;
     json_out_str(o, "version", CORDON_VERSION);
+    if (s->set.sandbox != NULL)
+        json_out_str(o, "sandbox", s->set.sandbox);
     json_out_str(o, "agent", s->agent);
     json_out_time(o, "started", s->started_ms);
     json_out_str(o, "state", s->stopping ? "stopping" : s->sick ? "ledger-failed" : "running");

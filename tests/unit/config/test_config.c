@@ -888,6 +888,68 @@ static void table(void **state)
     }
 }
 
+/* What the service keeps access to. Whatever [service] names by a path it makes itself: a row that
+ * does not say so (.use) would not be writable from inside the sandbox. */
+struct seen_path {
+    unsigned n, missing;
+};
+
+static int on_path(void *arg, const char *setting, const char *path, enum cfg_use use,
+                   struct err *e)
+{
+    static const struct {
+        const char *setting, *path;
+        enum cfg_use use;
+    } rows[] = {
+        {"[domain/x.y] keytab", "/k", CFG_USE_READ},
+        {"[domain/x.y] events_file", "/log/a", CFG_USE_READ},
+        {"[domain/x.y] events_file", "/log/b", CFG_USE_READ},
+        {"[signer/s] key", "/s.pub", CFG_USE_READ},
+        {"[queue] directory", "/spool", CFG_USE_FOLDER},
+        {"[queue] result_directory", "/results", CFG_USE_FOLDER},
+        {"[service] socket", "/run/s", CFG_USE_BESIDE},
+    };
+    struct seen_path *s = arg;
+
+    (void)e;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (strcmp(rows[i].setting, setting) == 0 && strcmp(rows[i].path, path) == 0 &&
+            rows[i].use == use) {
+            s->n++;
+            return 0;
+        }
+    }
+    print_error("%s %s %d\n", setting, path, (int)use);
+    s->missing++;
+    return 0;
+}
+
+static void paths(void **state)
+{
+    static const char text[] =
+        "[cordon]\ndomains = x.y\n[domain/x.y]\nkeytab = /k\nevents = samba\n"
+        "dcs = dc1.x.y\nevents_file = /log/a, dc1.x.y:/log/b\n"
+        "[signer/s]\nkey = /s.pub\nactions = disable\n"
+        "[queue]\ndirectory = /spool\nresult_directory = /results\n[service]\nsocket = /run/s\n";
+    CLEANUP(cfg_freep) struct cfg *c = NULL;
+    struct seen_path seen = {0, 0};
+    struct err e;
+
+    (void)state;
+    if (cfg_load_bytes("f", text, strlen(text), &c, NULL, &e) < 0)
+        fail_msg("%s", e.msg);
+    assert_int_equal(cfg_each_path(c, on_path, &seen, &e), 0);
+    assert_int_equal(seen.n, 7);
+    assert_int_equal(seen.missing, 0);
+    assert_int_equal(c->service.sandbox, CFG_SANDBOX_YES);
+    for (size_t i = 0; i < cfg_key_count; i++) {
+        const struct cfg_key *k = &cfg_keys[i];
+
+        if (k->type == CFG_PATH && strcmp(k->section, "service") == 0 && k->use == CFG_USE_READ)
+            fail_msg("[service] %s: say what is written there (.use)", k->name);
+    }
+}
+
 /* As it is, and with every line of it that shows a setting taken into use. */
 static void sample(void **state)
 {
@@ -1043,6 +1105,7 @@ int main(void)
         FILES(keytabs),
         FILES(web_files),
         cmocka_unit_test(table),
+        cmocka_unit_test(paths),
         cmocka_unit_test(sample),
         cmocka_unit_test(manual),
         cmocka_unit_test(shown),
