@@ -1,7 +1,8 @@
 /* agent/cmd_run.c -- `cordon run`: the service as a process.
  *
- *   settings -> one service at a state directory -> sandbox -> service_open -> loop ->
- * service_close ^                      | SIGHUP, checked: +----------------------+
+ *   settings -> one service at a state directory -> sandbox -> open -> loop -> close
+ *                                                              ^              |
+ *                                             SIGHUP, checked: +--------------+
  *
  * The sandbox comes before the first thread, since Landlock does not reach back to others; what is
  * opened after it, it lets through by the configuration.
