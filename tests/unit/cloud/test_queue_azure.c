@@ -798,7 +798,7 @@ static void dead_letters(void **state)
          {"DELETE", MSG FIRST "&" SAS, NULL, LOST_ANSWER},
          {"DELETE", MSG FIRST "&" SAS, NULL, .status = 204}, /* it is not put there twice */
          {"GET", "=1&", NULL, .status = 200, .answer = LIST(MESSAGE_OF("&lt;junk> \xc3\xa4", "6"))},
-         {"POST", DEAD_SAS, "&lt;junk&gt; \xc3\xa4", .status = 201},
+         {"POST", DEAD_SAS, "\"request\":\"<junk> \xc3\xa4\",\"reason\":\"junk\"", .status = 201},
          {"DELETE", MSG FIRST "&" SAS, NULL, .status = 204}, GET,
          {"POST", DEAD_SAS, "", .status = 404, .error = "QueueNotFound"});
     m = get(q);
