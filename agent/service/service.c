@@ -355,6 +355,7 @@ static void on_received(void *arg, struct queue_message **msgs, size_t n, enum q
     if (s->poll_failures > 0)
         log_warning("%s can be read again", queue_name(s->queue));
     s->poll_failures = 0;
+    s->queue_proven = loop_now(s->loop);
     s->polled_empty = n == 0;
     if (n > 0)
         s->poll_ms = s->cfg->queue.poll_min_ms;

@@ -198,6 +198,7 @@ struct service {
     struct loop_timer *poll, *tick, *stopper;
     uint64_t poll_ms;
     unsigned poll_failures;
+    uint64_t queue_proven; /* loop_now when the queue last answered; 0: never */
     bool receiving, polled_empty;
     bool sick; /* the ledger cannot be written: nothing is taken */
     uint64_t sick_until;
