@@ -3,7 +3,8 @@
 and the person who looks at what was put aside. ENV: DIR/env of a running azurite.
 
   make QUEUE...           made, or there already
-  put QUEUE               JSON strings, one a line on stdin, each stored as it is
+  put QUEUE [MOST]        JSON strings, one a line on stdin, each stored as it is; MOST: no more while
+                          so many lie there (the emulator gets slow with thousands)
   take QUEUE [SECONDS]    up to 32 that are not hidden, as JSON lines; gone for good, or hidden so long
   drain QUEUE             the same for good, until there are none
   count QUEUE             hidden ones too
@@ -19,11 +20,13 @@ import sys
 import time
 import xml.etree.ElementTree as xml
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from threading import local
 from urllib.parse import quote, urlsplit
 from xml.sax.saxutils import escape
 
 AT_ONCE = 4
+CHUNK = 100
 
 
 class Box:
@@ -47,8 +50,8 @@ class Box:
             head['Content-Type'] = kind
         if not hasattr(self.mine, 'line'):
             at = (self.url.hostname, self.url.port)
-            self.mine.line = (http.client.HTTPSConnection(*at, context=self.tls, timeout=30) if self.tls
-                              else http.client.HTTPConnection(*at, timeout=30))
+            self.mine.line = (http.client.HTTPSConnection(*at, context=self.tls, timeout=120) if self.tls
+                              else http.client.HTTPConnection(*at, timeout=120))
         self.mine.line.request(method, where + '?' * bool(query) + '&'.join(f'{k}={quote(v, safe="")}' for k, v in query), body, head)
         a = self.mine.line.getresponse()
         return a.status, a.headers, a.read()
@@ -97,7 +100,10 @@ def main():
                 sys.exit('make: ' + q)
     elif what == 'put':
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda line: b.put(rest[0], json.loads(line)), sys.stdin))
+            while lines := list(islice(sys.stdin, CHUNK)):
+                while len(rest) > 1 and b.count(rest[0]) >= int(rest[1]):
+                    time.sleep(0.2)
+                list(pool.map(lambda line: b.put(rest[0], json.loads(line)), lines))
     elif what == 'take':
         b.take(*rest)
     elif what == 'drain':

@@ -33,7 +33,7 @@ submit disable "${accounts[@]}" --expires 50m --domain corp.example.com --out - 
 /usr/bin/python3 "$here/tests/e2e/hostile.py" "$bad" "$LAB_DIR/soar.pem" "$LAB_DIR/stranger.pem" "$work/done" "$work/good" 20261121 >"$work/flood" 2>"$work/expected"
 is "$(wc -l <"$work/flood")" $((bad + good)) "$bad hostile messages and $good good ones"
 began=$SECONDS
-box put cordon-requests <"$work/flood" || not_ok "they are put"
+box put cordon-requests 1000 <"$work/flood" || not_ok "they are put"
 echo "# put in $((SECONDS - began)) s"
 most=0
 look() {
