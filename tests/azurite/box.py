@@ -48,13 +48,15 @@ class Box:
         head['Content-Length'] = str(len(body))
         if body:
             head['Content-Type'] = kind
-        if not hasattr(self.mine, 'line'):
+        if time.monotonic() - getattr(self.mine, 'used', 0) > 2:  # it hangs up on whoever is silent for 5 s
             at = (self.url.hostname, self.url.port)
             self.mine.line = (http.client.HTTPSConnection(*at, context=self.tls, timeout=120) if self.tls
                               else http.client.HTTPConnection(*at, timeout=120))
         self.mine.line.request(method, where + '?' * bool(query) + '&'.join(f'{k}={quote(v, safe="")}' for k, v in query), body, head)
         a = self.mine.line.getresponse()
-        return a.status, a.headers, a.read()
+        out = a.status, a.headers, a.read()
+        self.mine.used = time.monotonic()
+        return out
 
     def put(self, queue, text):
         body = f'<QueueMessage><MessageText>{escape(text, {chr(13): "&#13;"})}</MessageText></QueueMessage>'.encode()

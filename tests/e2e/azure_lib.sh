@@ -1,5 +1,5 @@
 # tests/e2e/azure_lib.sh -- the service on Azure Queue Storage's own emulator, inside the lab: its loopback is not ours.
-# shellcheck shell=bash disable=SC2034,SC2154
+# shellcheck shell=bash disable=SC2034,SC2154,SC2119,SC2120
 spool=$LAB_DIR/spool results=$LAB_DIR/results az=$work/az
 azurite_up() { # [OPTION...]: until it listens; $azurite is its pid
     "$here/tests/azurite/azurite" >/dev/null 2>&1 || true # gets its packages the first time: the lab has no way out
@@ -84,6 +84,7 @@ until_so() { # [tries=N of 0.2 s] COMMAND...
     return 1
 }
 empty() { [ "$(box count "${1:-cordon-requests}")" = 0 ]; }
+answers() { find "$results" -name '*.jws' 2>/dev/null | wc -l; }
 answered() { local i; for i; do [ -e "$results/$i.jws" ] || return 1; done; }
 ids_of() { sed -n 's/.*"id":"\([^"]*\)".*/\1/p' "$1"; }
 answer() { # ID|- MEMBER...: of the signed answer (- is on stdin), by the agent's public key

@@ -39,7 +39,7 @@ most=0
 look() {
     local now; now=$(resident "$pid")
     [ "${now:-0}" -le "$most" ] || most=$now
-    [ "$(box count cordon-requests)" = 0 ] && [ "$(ls "$results" | wc -l)" -ge "$good" ]
+    [ "$(box count cordon-requests)" = 0 ] && [ "$(answers)" -ge "$good" ]
 }
 tries=$((patience * 5)) until_so look; is $? 0 "the queue is empty"
 echo "# taken in $((SECONDS - began)) s, from the first put; resident $rss KiB before, $most KiB at most"

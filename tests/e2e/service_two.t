@@ -61,7 +61,7 @@ done
 for p in "${putters[@]}"; do wait "$p"; done
 mapfile -t ids < <(ids_of "$work/sub")
 is "${#ids[@]}" "$n" "$n requests on one queue"
-all_answered() { [ "$(ls "$results" | wc -l)" -ge "$n" ]; }
+all_answered() { [ "$(answers)" -ge "$n" ]; }
 tries=6000 until_so all_answered; is $? 0 "two agents: each is answered"
 tries=100 until_so empty; is "$(box count cordon-requests) $(box count cordon-requests-poison)" "0 0" "  and nothing is left on the queue"
 echo "# in $((SECONDS - began)) s"
