@@ -51,12 +51,12 @@ sed -i "s|^events_file = .*|events_file = $LAB_DIR/nothing.json|; s/^\[cordon\]/
 plain=$LAB_DIR/deaf.conf settings one "$work/deaf" "key_file = $AZURITE_KEY"; printf '[http]\nca_file = %s\n' "$AZURITE_CA" >>"$work/deaf"; chmod 644 "$work/deaf"; cp "$work/deaf" "$LAB_DIR/deaf2.conf"; chmod 600 "$LAB_DIR/deaf2.conf"
 start "$LAB_DIR/deaf2.conf"
 submit disable dave --json >"$work/sub"; id=$(ids_of "$work/sub")
-seen=0 looks=0
+seen=0 looks=0 began=$SECONDS
 until answered "$id" || [ $looks = 60 ]; do
     sleep 1; looks=$((looks + 1))
     [ "$(changed dave)" = 0 ] || seen=$((seen + $(box take cordon-requests 1 | wc -l)))
 done
-[ "$looks" -ge 20 ] && ok "a case of more than two leases" || not_ok "a case of more than two leases" "$looks seconds"
+[ $((SECONDS - began)) -ge 20 ] && ok "a case of more than two leases" || not_ok "a case of more than two leases" "$((SECONDS - began)) s"
 is "$seen" 0 "  nobody else ever saw its message"
 is "$(answer "$id" agent verdict/verdict) $(changed dave)" "genuine one unconfirmed 1" "  done once, and what could not be proven is said"
 until_so empty; is "$(box count cordon-requests)" 0 "  completed with the newest receipt"
@@ -115,7 +115,21 @@ settings one "$conf" "sas_file = $LAB_DIR/queue.sas"
 start
 submit disable erin --wait=40s >"$work/out" 2>"$work/err"
 is "$? $(uac erin)" "0 514" "by a SAS: carried out and answered"
-raw 'hello'; until_so empty; until_so test "$(box drain cordon-requests-poison | wc -l)" = 1; is $? 0 "  and put aside"
+raw 'hello'; until_so empty; is "$(box drain cordon-requests-poison | wc -l)" 1 "  and put aside"
+stop "$pid"
+# One for each queue, with no more rights than it needs: what asks and what answers are two programs.
+umask 077
+sas() { /usr/bin/python3 "$here/tests/azurite/secrets.py" sas "$AZURITE_KEY" "$AZURITE_ACCOUNT" "$1" "$2" >"$LAB_DIR/$3.sas"; }
+sas cordon-requests up requests; sas cordon-requests-poison a poison; sas cordon-results a results
+sas cordon-requests a ask; sas cordon-results up wait
+umask 022
+settings one "$LAB_DIR/asks.conf" "sas_file = $LAB_DIR/ask.sas" "result_sas_file = $LAB_DIR/wait.sas"
+settings one "$conf" "sas_file = $LAB_DIR/requests.sas" "poison_sas_file = $LAB_DIR/poison.sas" "result_sas_file = $LAB_DIR/results.sas"
+box drain cordon-results >/dev/null
+start
+conf=$LAB_DIR/asks.conf submit disable grace --wait=40s >"$work/out" 2>"$work/err"
+is "$? $(uac grace)" "0 514" "by a SAS for each queue: carried out and answered"
+raw 'hello'; until_so empty; is "$(box drain cordon-requests-poison | wc -l) $(box count cordon-results)" "1 0" "  and put aside"
 stop "$pid"
 
 # --- a token of Entra's
