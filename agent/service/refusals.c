@@ -65,7 +65,8 @@ void refusals_tell(struct service *s, bool at_once)
     struct text why = TEXT_INIT(1024);
     struct err e;
 
-    if (r->total > 0 && r->telling == 0 && (at_once || age >= TELL_MS)) {
+    /* A ledger that fails is tried by what comes next from the queue, not by this. */
+    if (r->total > 0 && r->telling == 0 && (at_once || (age >= TELL_MS && !s->sick))) {
         say(r, age, &why);
         if (text_check(&why, "refusals", &e) < 0 ||
             requests_refuse_many(s->ledger, r->total, why.s, on_told, s, &e) < 0) {
