@@ -644,6 +644,27 @@ static void test_lost_to_another(void **state)
     assert_string_equal(recorded(CASE_A), "done");
 }
 
+/* It waits for its claim, and there is none to be had: nothing may be begun for it in between. */
+static void test_lost_before_its_claim(void **state)
+{
+    (void)state;
+    has_dc = true;
+    come(make(own, CASE_A, ACT_RESET, "alice"), "m-1", "");
+    turn();
+    assert_string_equal(state_of(CASE_A), "waiting");
+    answers(QUEUE_LOST);
+    turn();
+    assert_string_equal(state_of(CASE_A), "none");
+    assert_int_equal(begun, 0);
+    come(make(own, CASE_B, ACT_RESET, "alice"), "m-2", "");
+    turn();
+    answers(QUEUE_GONE);
+    turn();
+    turn();
+    assert_string_equal(recorded(CASE_B), "done"); /* by somebody else */
+    assert_int_equal(begun, 0);
+}
+
 static void test_completed_by_another(void **state)
 {
     (void)state;
@@ -870,6 +891,7 @@ int main(void)
         T(test_dead_letters_out_of_reach),
         T(test_seen_before),
         T(test_lost_to_another),
+        T(test_lost_before_its_claim),
         T(test_completed_by_another),
         T(test_lost_in_the_middle),
         T(test_held),
