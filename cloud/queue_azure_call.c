@@ -53,12 +53,16 @@ void azure_url(struct azure_call *c, bool dead, const char *rest)
 
 /* --- sending --------------------------------------------------------------------------------- */
 
-/* What hangs must leave time: for another renewal, or to work on what was received. */
+/* What hangs must leave time: for another renewal, or to work on what was received. Where the
+ * lease is over already nothing is gained by haste. */
 static uint64_t patience(const struct azure_call *c)
 {
-    uint64_t ms = c->c.verb == QUEUE_RENEW     ? c->c.ms / 4
-                  : c->c.verb == QUEUE_RECEIVE ? c->c.ms / 2
-                                               : TRY_MS;
+    uint64_t ms = TRY_MS, now = loop_now(c->a->q.loop);
+
+    if (c->c.verb == QUEUE_RECEIVE)
+        ms = c->c.ms / 2;
+    else if (c->c.verb == QUEUE_RENEW && c->c.held->m.ends > now)
+        ms = (c->c.held->m.ends - now) / 2;
 
     return ms > TRY_MS ? TRY_MS : ms < TRY_MIN_MS ? TRY_MIN_MS : ms;
 }
