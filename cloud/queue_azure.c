@@ -81,25 +81,23 @@ static int write_body(struct azure_call *c, const char *text, size_t len, const 
     return rc;
 }
 
-/* For a person to read, and to be put back: with the reason where there is room, else the bare
- * text. What could not be read stays as it is; what even so does not fit is cut. */
+/* For a person to read, and to be put back: with the reason where there is room, else as it was.
+ * What even so does not fit is cut. */
 static int dead_body(struct azure_call *c, const struct queue_held *h, struct err *e)
 {
+    const char *what = h->text != NULL ? h->text : h->raw;
     char cut[CUT];
-    int rc;
+    int rc = write_body(c, what, strlen(what), h->claim, c->c.word, true, e);
 
-    if (h->text != NULL) {
-        rc = write_body(c, h->text, h->m.len, h->claim, c->c.word, true, e);
-        if (rc == 0 || e->code != ERR_TOOBIG)
-            return rc;
-    }
+    if (rc == 0 || e->code != ERR_TOOBIG)
+        return rc;
     text_clear(&c->body);
-    rc = azure_body(&c->body, h->text != NULL ? h->text : h->raw, e);
+    rc = azure_body(&c->body, what, e);
     if (rc == 0 || e->code == ERR_NOMEM)
         return rc;
     /* The rest is lost: it was neither ours nor of any use. */
     text_clear(&c->body);
-    (void)snprintf(cut, sizeof(cut), "%s", h->text != NULL ? h->text : h->raw);
+    (void)snprintf(cut, sizeof(cut), "%s", what);
     while (cut[0] != '\0' && !text_utf8_ok(cut, strlen(cut)))
         cut[strlen(cut) - 1] = '\0';
     return write_body(c, cut, strlen(cut), h->claim, c->c.word, true, e);

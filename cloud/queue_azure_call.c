@@ -14,7 +14,12 @@
 #include "base/stamp.h"
 #include "base/xml.h"
 
-enum { URL_MAX = 16 * 1024, BODY_MAX = 4 * AZURE_TEXT_MAX, TRY_MS = 20 * 1000 };
+enum {
+    URL_MAX = 16 * 1024,
+    BODY_MAX = 4 * AZURE_TEXT_MAX,
+    TRY_MS = 20 * 1000,
+    TRY_MIN_MS = 2 * 1000,
+};
 
 static void on_token(void *arg, const struct secret *authorization, const struct err *e);
 static void on_answer(void *arg, const struct http_answer *a, const struct err *e);
@@ -48,6 +53,20 @@ void azure_url(struct azure_call *c, bool dead, const char *rest)
 
 /* --- sending --------------------------------------------------------------------------------- */
 
+/* What hangs must leave time: for another renewal, or to work on what was received. Where the
+ * lease is over already nothing is gained by haste. */
+static uint64_t patience(const struct azure_call *c)
+{
+    uint64_t ms = TRY_MS, now = loop_now(c->a->q.loop);
+
+    if (c->c.verb == QUEUE_RECEIVE)
+        ms = c->c.ms / 2;
+    else if (c->c.verb == QUEUE_RENEW && c->c.held->m.ends > now)
+        ms = (c->c.held->m.ends - now) / 2;
+
+    return ms > TRY_MS ? TRY_MS : ms < TRY_MIN_MS ? TRY_MIN_MS : ms;
+}
+
 static int send_it(struct azure_call *c, const struct secret *authorization, struct err *e)
 {
     CLEANUP(secret_freep) struct secret *signature = NULL;
@@ -78,7 +97,7 @@ static int send_it(struct azure_call *c, const struct secret *authorization, str
                                                                                   : HTTP_SAFELY,
         .flags = HTTP_ONE_TRY | c->a->flags,
         .max_answer = XML_MAX_BYTES,
-        .try_ms = TRY_MS,
+        .try_ms = patience(c),
     };
 
     if (id_uuid(uuid, e) < 0)

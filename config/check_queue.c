@@ -88,6 +88,13 @@ static void check_azure(struct load *l, struct cfg_queue *q)
         (void)COMPLAIN(l, &at, "entra = yes needs a section [entra]");
     cfg_check_file(l, "queue", NULL, "key_file", q->key_file, FILE_SECRET);
     cfg_check_file(l, "queue", NULL, "sas_file", q->sas_file, FILE_SECRET);
+    cfg_check_file(l, "queue", NULL, "poison_sas_file", q->poison_sas_file, FILE_SECRET);
+    cfg_check_file(l, "queue", NULL, "result_sas_file", q->result_sas_file, FILE_SECRET);
+    if (q->sas_file == NULL && (q->poison_sas_file != NULL || q->result_sas_file != NULL)) {
+        at = cfg_place(l->c, "queue", NULL,
+                       q->poison_sas_file != NULL ? "poison_sas_file" : "result_sas_file");
+        (void)COMPLAIN(l, &at, "it stands beside sas_file, which is not given");
+    }
     if (!l->failed)
         fill_url(l, q);
 }

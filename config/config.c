@@ -127,6 +127,8 @@ static void queue_done(struct cfg *c)
     free(c->queue.result_queue);
     free(c->queue.key_file);
     free(c->queue.sas_file);
+    free(c->queue.poison_sas_file);
+    free(c->queue.result_sas_file);
     free(c->queue.agent);
     free(c->queue.signing_key);
     cfg_list_done(&c->queue.answer_keys);

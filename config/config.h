@@ -144,10 +144,11 @@ enum cfg_engine { CFG_ENGINE_SPOOL, CFG_ENGINE_AZURE };
 struct cfg_queue {
     bool on; /* there is a section [queue] */
     enum cfg_engine engine;
-    char *directory, *result_directory;   /* spool; the second may be NULL: no answers */
-    char *url;                            /* azure; by `account`, where the file does not say */
-    char *account, *queue, *result_queue; /* the last may be NULL: no answers */
-    char *key_file, *sas_file;            /* azure: one of these two, or entra */
+    char *directory, *result_directory;      /* spool; the second may be NULL: no answers */
+    char *url;                               /* azure; by `account`, where the file does not say */
+    char *account, *queue, *result_queue;    /* the last may be NULL: no answers */
+    char *key_file, *sas_file;               /* azure: one of these two, or entra */
+    char *poison_sas_file, *result_sas_file; /* beside sas_file; NULL: that one is for all */
     bool entra;
     uint64_t poll_min_ms, poll_max_ms, lease_ms;
     uint64_t max_age_ms;         /* how old a request may be, and how long it may live */

@@ -504,6 +504,20 @@ const struct cfg_key cfg_keys[] = {
              "600).",
      .harm = "Whoever can read this file can read and remove requests; not forge them. It runs out "
              "without a sign."},
+    {QUEUE(poison_sas_file), CFG_PATH, IN_QUEUE(poison_sas_file),
+     .def_says = "sas_file is for it, too", .unit = "absolute path",
+     .typical = "/etc/cordon/poison.sas",
+     .help =
+         "Beside sas_file: a signature for the queue that what is refused goes to; to add (sp=a) "
+         "is enough. A signature for one queue opens no other: sas_file (sp=up, to process and "
+         "update) is then for the requests alone.",
+     .harm = "Wrong: what is refused stays on the queue, and comes again and again."},
+    {QUEUE(result_sas_file), CFG_PATH, IN_QUEUE(result_sas_file),
+     .def_says = "sas_file is for it, too", .unit = "absolute path",
+     .typical = "/etc/cordon/results.sas",
+     .help = "Beside sas_file: a signature for result_queue; to add (sp=a) is enough. For cordon "
+             "submit --wait: to process and update (sp=up).",
+     .harm = "Wrong: answers are not delivered to the queue."},
     {QUEUE(key_file), CFG_PATH, IN_QUEUE(key_file), .def_says = "not used", .unit = "absolute path",
      .typical = "/etc/cordon/queue.key", .instead = "entra",
      .help = "A file that holds the account's shared key, as the portal shows it, and nothing else "

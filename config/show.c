@@ -248,8 +248,10 @@ static void notice_idle(const struct cfg *c, const struct cfg_domain *d, const c
 static void notice_queue(const struct cfg *c, struct text *out)
 {
     static const char *const spool[] = {"directory"};
-    static const char *const azure[] = {"account",  "url",      "queue", "result_queue",
-                                        "key_file", "sas_file", "entra"};
+    static const char *const azure[] = {
+        "account",  "url",      "queue",           "result_queue",
+        "key_file", "sas_file", "poison_sas_file", "result_sas_file",
+        "entra"};
     static const char *const next[] = {"next_not_before", "next_not_after"};
 
     if (c->queue.on && c->signer_count == 0)

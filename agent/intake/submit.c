@@ -39,6 +39,12 @@ struct one {
     bool put, answered;
 };
 
+struct giving { /* a message of the queue of answers, and its last verb */
+    struct submit *s;
+    struct giving *next;
+    struct queue_message *m;
+};
+
 struct submit {
     const struct cfg *cfg;
     struct loop *loop;
@@ -47,6 +53,7 @@ struct submit {
     size_t key_count;
     struct one *all;
     size_t count, next, flying, missing;
+    struct giving *giving;
     bool json, waiting;
     uint64_t until, look_ms;
     struct loop_timer *timer, *late;
@@ -242,10 +249,12 @@ static void look_in_folder(struct submit *s)
     }
 }
 
+/* Not before the last answer is off the queue, or the next one who waits there would see it. */
 static void look_later(struct submit *s)
 {
     if (s->missing == 0) {
-        stop(s);
+        if (s->giving == NULL)
+            stop(s);
         return;
     }
     s->timer = loop_timer_start(s->loop, s->look_ms, look, s);
@@ -269,13 +278,45 @@ static void look(void *arg)
     }
 }
 
+static void giving_free(struct giving *g)
+{
+    struct giving **at = &g->s->giving;
+
+    while (*at != g)
+        at = &(*at)->next;
+    *at = g->next;
+    queue_message_free(g->m);
+    free(g);
+}
+
 static void on_message_over(void *arg, enum queue_end end, const struct err *e)
 {
-    struct queue_message *m = arg;
+    struct giving *g = arg;
+    struct submit *s = g->s;
 
     (void)end; /* what is not off the queue is somebody's once more, and nobody's harm */
     (void)e;
-    queue_message_free(m);
+    giving_free(g);
+    if (s->missing == 0)
+        look_later(s);
+}
+
+/* Ours is completed, another's is given back. Without memory for it the lease runs out by itself.
+ */
+static void give(struct submit *s, struct queue_message *m, bool ours)
+{
+    struct giving *g = calloc(1, sizeof(*g));
+    struct err e;
+
+    if (g == NULL) {
+        queue_message_free(m);
+        return;
+    }
+    *g = (struct giving){.s = s, .next = s->giving, .m = m};
+    s->giving = g;
+    if ((ours ? queue_complete_start(m, on_message_over, g, &e)
+              : queue_release_start(m, GIVE_BACK_MS, on_message_over, g, &e)) < 0)
+        giving_free(g);
 }
 
 static void on_answers(void *arg, struct queue_message **msgs, size_t n, enum queue_end end,
@@ -290,9 +331,7 @@ static void on_answers(void *arg, struct queue_message **msgs, size_t n, enum qu
         struct queue_message *m = msgs[i];
         bool ours = m->text != NULL && take(s, m->text, m->len, &mine) == 0;
 
-        if ((ours ? queue_complete_start(m, on_message_over, m, &mine)
-                  : queue_release_start(m, GIVE_BACK_MS, on_message_over, m, &mine)) < 0)
-            queue_message_free(m);
+        give(s, m, ours);
     }
     look_later(s);
 }
@@ -391,6 +430,8 @@ int submit_put(const struct cfg *cfg, const struct submit_item *items, size_t co
     rc = run(&s, wait_ms, e);
     loop_timer_stop(&s.timer);
     loop_timer_stop(&s.late);
+    while (s.giving != NULL)
+        giving_free(s.giving);
     queue_link_close(&s.link);
     loop_free(s.loop);
     for (size_t i = 0; i < s.key_count; i++)

@@ -67,6 +67,15 @@ static void message_over(struct message *m)
     service_maybe_end(s);
 }
 
+size_t messages_ending(const struct service *s)
+{
+    size_t n = 0;
+
+    for (const struct message *m = s->messages; m != NULL; m = m->next)
+        n += m->job == NULL;
+    return n;
+}
+
 /* --- judged -------------------------------------------------------------------------- */
 
 void message_take(struct service *s, struct queue_message *qm)
@@ -105,17 +114,24 @@ static void refuse(struct message *m, const struct signed_in *in)
     struct service *s = m->s;
     struct text jws = TEXT_INIT(LEDGER_BODY_MAX);
     const char *id = in->has_request ? in->request.id : "";
-    /* Of an id that was taken the answer is the first one's. */
-    bool seen = in->outcome == SIGNED_SEEN || in->outcome == SIGNED_OTHER_BODY;
+    /* Genuine, and never heard of: that takes a key. Copies of it do not, nor what is forged. */
+    bool news = in->has_request && !m->heard;
     struct err e = ERR_NONE;
     char shown[TEXT_SHOWN];
     int rc = 0;
 
     s->refused++;
+    (void)snprintf(m->reason, sizeof(m->reason), "%s: %s", signed_word(in->outcome), in->why);
+    if (!news && in->outcome != SIGNED_OTHER_BODY && !refusals_room(s)) {
+        refusals_count(s, in->outcome);
+        log_debug("message=%s refused (%s): %s", text_shown(shown, m->m->id),
+                  signed_word(in->outcome), in->why);
+        message_end(m, MESSAGE_DEAD, 0, m->reason);
+        return;
+    }
     log_warning("message=%s refused (%s): %s", text_shown(shown, m->m->id),
                 signed_word(in->outcome), in->why);
-    (void)snprintf(m->reason, sizeof(m->reason), "%s: %s", signed_word(in->outcome), in->why);
-    if (in->has_request && !seen) {
+    if (news) {
         rc = answer_of_refusal(s, in, &jws, &e);
         if (rc == 0)
             rc = requests_answer(s->ledger, id, "", jws.s, NULL, NULL, &e);
@@ -179,6 +195,7 @@ static bool look(void *arg, const struct request_entry *en)
     struct looking *k = arg;
     struct err e;
 
+    k->m->heard = true;
     k->taken = en->request != NULL;
     if (!k->taken)
         return true;
@@ -219,6 +236,7 @@ static bool known(struct message *m, struct signed_in *in)
     struct err e;
 
     if (k.job != NULL) {
+        m->heard = true;
         k.taken = true;
         k.same_body = strcmp(k.job->digest, in->digest) == 0;
         k.same = k.same_body && same_message(m, k.job->message_id);
@@ -369,9 +387,10 @@ static void on_renewed(void *arg, enum queue_end end, const struct err *e)
         renew_later(m, ms < left ? ms : left);
         return;
     }
+    /* First the job: message_over wakes those that wait, and it must not be begun as one of them. */
     m->job = NULL;
-    message_over(m);
     job_message_lost(j, end == QUEUE_GONE);
+    message_over(m);
 }
 
 /* --- ending ---------------------------------------------------------------------------------- */
@@ -439,6 +458,11 @@ static void on_end(void *arg, enum queue_end end, const struct err *e)
         m->end == MESSAGE_RELEASE || now >= m->m->ends) {
         if (end != QUEUE_OK && end != QUEUE_GONE)
             log_info("message=%s comes again: %s", m->m->id, e != NULL ? e->msg : "");
+        message_over(m);
+        return;
+    }
+    if (messages_ending(m->s) > MESSAGES_FAILING_MAX) {
+        log_debug("message=%s is left on the queue: too many cannot be taken off", m->m->id);
         message_over(m);
         return;
     }

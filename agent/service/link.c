@@ -16,7 +16,7 @@ struct queue_link {
     char agent[65];
     struct http *http;
     struct token_source *token;
-    struct secret *key, *sas;
+    struct secret *key, *sas, *poison_sas, *result_sas;
     struct queue *requests, *results;
 };
 
@@ -86,17 +86,23 @@ static int open_azure(struct queue_link *k, struct loop *l, const struct cfg *cf
 
     if (open_http(k, l, cfg, e) < 0 ||
         (q->key_file != NULL && read_secret(q->key_file, &k->key, e) < 0) ||
-        (q->sas_file != NULL && read_secret(q->sas_file, &k->sas, e) < 0))
+        (q->sas_file != NULL && read_secret(q->sas_file, &k->sas, e) < 0) ||
+        (q->poison_sas_file != NULL && read_secret(q->poison_sas_file, &k->poison_sas, e) < 0) ||
+        (q->result_sas_file != NULL && read_secret(q->result_sas_file, &k->result_sas, e) < 0))
         return -1;
     same.http = k->http;
     if (q->entra && cloud_token(&same, "https://storage.azure.com", &k->token, e) < 0)
         return -1;
     s.key = k->key;
     s.sas = k->sas;
+    s.dead_sas = k->poison_sas;
     s.token = k->token;
     if (queue_azure_new(l, k->http, &s, &k->requests, e) < 0)
         return -1;
     s.queue = q->result_queue;
+    s.dead_sas = NULL; /* nothing of it is ever put aside */
+    if (k->result_sas != NULL)
+        s.sas = k->result_sas;
     return q->result_queue == NULL ? 0 : queue_azure_new(l, k->http, &s, &k->results, e);
 }
 
@@ -135,6 +141,8 @@ void queue_link_close(struct queue_link **link)
     token_free(k->token);
     secret_free(k->key);
     secret_free(k->sas);
+    secret_free(k->poison_sas);
+    secret_free(k->result_sas);
     http_free(k->http);
     free(k);
 }

@@ -289,6 +289,18 @@ int requests_refuse(struct ledger *l, const char *id, const char *word, const ch
     return add(&r, l, "", "refused", cb, arg, e);
 }
 
+int requests_refuse_many(struct ledger *l, uint64_t count, const char *why, ledger_cb cb, void *arg,
+                         struct err *e)
+{
+    struct record r;
+
+    begin(&r, "");
+    json_out_str(&r.o, "outcome", "many");
+    json_out_u64(&r.o, "count", count);
+    json_out_str(&r.o, "why", why);
+    return add(&r, l, "", "refused", cb, arg, e);
+}
+
 int requests_hold(struct ledger *l, const char *id, const char *case_id, const char *rule,
                   const char *why, unsigned approvals, int64_t until_ms, ledger_cb cb, void *arg,
                   struct err *e)

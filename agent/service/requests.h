@@ -51,6 +51,9 @@ int requests_accept(struct ledger *l, const struct intake_request *r, const char
 /* id, signer: "" where that was not found out. */
 int requests_refuse(struct ledger *l, const char *id, const char *word, const char *why,
                     const char *signer, ledger_cb cb, void *arg, struct err *e);
+/* So many that have no record of their own; why: how many of what. */
+int requests_refuse_many(struct ledger *l, uint64_t count, const char *why, ledger_cb cb, void *arg,
+                         struct err *e);
 int requests_hold(struct ledger *l, const char *id, const char *case_id, const char *rule,
                   const char *why, unsigned approvals, int64_t until_ms, ledger_cb cb, void *arg,
                   struct err *e);

@@ -304,7 +304,7 @@ static unsigned room(const struct service *s)
     size_t busy = service_busy(s), most = s->cfg->service.max_in_flight;
     unsigned batch = queue_caps(s->queue)->max_batch;
 
-    if (busy >= most)
+    if (busy >= most || messages_ending(s) >= MESSAGES_ENDING_MAX)
         return 0;
     return most - busy < batch ? (unsigned)(most - busy) : batch;
 }
@@ -355,6 +355,7 @@ static void on_received(void *arg, struct queue_message **msgs, size_t n, enum q
     if (s->poll_failures > 0)
         log_warning("%s can be read again", queue_name(s->queue));
     s->poll_failures = 0;
+    s->queue_proven = loop_now(s->loop);
     s->polled_empty = n == 0;
     if (n > 0)
         s->poll_ms = s->cfg->queue.poll_min_ms;
@@ -402,6 +403,7 @@ static void tick(void *arg)
     }
     if (s->poll == NULL)
         poll_soon(s, 0);
+    refusals_tell(s, false);
     service_maybe_end(s);
 }
 
@@ -483,6 +485,7 @@ static void check_end(void *arg)
     if (!s->stopping || !(settled(s) || s->give_up))
         return;
     s->told = true;
+    refusals_tell(s, true);
     service_note(s, "stopped", s->give_up ? "not all of it had ended" : "");
     s->ended(s->arg, s->failed.code != ERR_OK ? &s->failed : NULL);
 }

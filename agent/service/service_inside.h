@@ -5,6 +5,7 @@
  *   held.c     what waits for people    resume.c  the ledger's open requests, at the start
  *   answer.c   the signed answer        outbox.c  its way out
  *   events.c   its steps, where asked
+ *   refusals.c what is refused, on record within bounds
  */
 #ifndef CORDON_AGENT_SERVICE_INSIDE_H
 #define CORDON_AGENT_SERVICE_INSIDE_H
@@ -162,6 +163,7 @@ struct message {
     bool verb;    /* one is under way */
     bool claimed; /* our claim is on it */
     bool ends;    /* wanted: `end` */
+    bool heard;   /* the ledger knows this id, or a job has it */
     enum message_end end;
     uint64_t delay_ms;
     char reason[SIGNED_WHY + 64];
@@ -176,6 +178,27 @@ void message_carry(struct message *m);
 void message_hurry(struct message *m);
 /* The job has no more need of it. */
 void message_end(struct message *m, enum message_end how, uint64_t delay_ms, const char *reason);
+
+/* Those that no job has: in hand only until they are off the queue, or put aside. */
+size_t messages_ending(const struct service *s);
+enum {
+    MESSAGES_FAILING_MAX = 64, /* kept for another try; the rest comes again by itself */
+    MESSAGES_ENDING_MAX = 128, /* with so many nothing more is taken from the queue */
+};
+
+/* --- refusals.c ----------------------------------------------------------------------------- */
+struct refusals {
+    bool began;
+    unsigned left;   /* records of single refusals that may still be written */
+    uint64_t filled; /* loop_now when `left` last grew */
+    uint64_t counts[SIGNED_OUTCOMES], total, since; /* not on record yet */
+    uint64_t told[SIGNED_OUTCOMES], telling;        /* of these: on their way to disk */
+};
+/* May one more have a record of its own? Then it is used up. */
+bool refusals_room(struct service *s);
+void refusals_count(struct service *s, enum signed_outcome outcome);
+/* On record, once a minute, how many were only counted. */
+void refusals_tell(struct service *s, bool at_once);
 
 /* --- service.c ------------------------------------------------------------------------------ */
 struct rate { /* what one signer was let through, lately */
@@ -201,12 +224,14 @@ struct service {
     struct job *jobs; /* oldest first */
     struct message *messages;
     struct rate *rates;
+    struct refusals refusals;
     size_t running; /* cases in flight */
     int64_t seen_ms, started_ms;
 
     struct loop_timer *poll, *tick, *stopper;
     uint64_t poll_ms;
     unsigned poll_failures;
+    uint64_t queue_proven; /* loop_now when the queue last answered; 0: never */
     bool receiving, polled_empty;
     bool sick; /* the ledger cannot be written: nothing is taken */
     uint64_t sick_until;

@@ -8,6 +8,7 @@
 #include "agent/service/service_inside.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/stamp.h"
 
 enum { COUNTS = 16 };
 
@@ -84,8 +85,14 @@ static void tell_degraded(struct service *s, struct json_out *o)
     json_out_array(o, "degraded");
     if (s->sick)
         json_out_str(o, NULL, "the ledger cannot be written: nothing new is taken");
-    if (s->poll_failures > 0)
-        json_out_str(o, NULL, "the queue cannot be read");
+    if (s->poll_failures > 0) {
+        uint64_t age = loop_now(s->loop) - s->queue_proven;
+
+        (void)snprintf(words, sizeof(words), "the queue cannot be read; it last answered %s%s",
+                       s->queue_proven > 0 ? stamp_age(why, (int64_t)age) : "before this start",
+                       s->queue_proven > 0 ? " ago" : "");
+        json_out_str(o, NULL, words);
+    }
     if (brake_is_engaged(s->brake, why, sizeof(why), &since)) {
         (void)snprintf(words, sizeof(words), "the brake is engaged: %s", why);
         json_out_str(o, NULL, words);

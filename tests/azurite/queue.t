@@ -117,7 +117,7 @@ ask raw cordon-actions "$key" eyJpZCI6IjEifQ==; ask receive a 1 60000; like "$r"
 ask raw cordon-actions "$key" 'hello&amp;bye'; ask receive a 1 60000; like "$r" 'len=0 why=message: neither' "what is none of that is no text"; last
 ask renew "$m" 60000 agent-a; like "$r" '^ok$' "it can be renewed"
 ask dead "$m" junk; like "$r" '^ok$' "and dead-lettered"
-ask receive dead 1 60000; like "$r" 'why=message: neither' "as it was"; last; ask complete "$m"
+ask receive dead 1 60000; like "$r" 'text=hello&bye' "with what it said"; last; ask complete "$m"
 
 # --- sizes and batches ---------------------------------------------------------------------------
 ask fill a 49131; like "$r" '^ok$' "the largest that fits: 65,536 bytes as they are stored"

@@ -2,6 +2,7 @@
 """secrets.py -- what Azure's portal and Entra ID would hand out, for tests; on stdout.
 
   secrets.py sas KEYFILE ACCOUNT QUEUE RIGHTS [SECONDS]   a service SAS for one queue
+  secrets.py all KEYFILE ACCOUNT RIGHTS                   an account SAS, for all of its queues
   secrets.py jwt [AUDIENCE]                               a token: Azurite looks at its claims only
 """
 import base64
@@ -25,6 +26,14 @@ def sas(keyfile, account, queue, rights, seconds='3600'):
     return urlencode(q)
 
 
+def all_queues(keyfile, account, rights):
+    key = base64.b64decode(open(keyfile).read())
+    q = {'sv': '2021-12-02', 'ss': 'q', 'srt': 'co', 'st': stamp(-3600), 'se': stamp(3600), 'sp': rights}
+    text = '\n'.join([account, q['sp'], q['ss'], q['srt'], q['st'], q['se'], '', '', q['sv'], '', ''])
+    q['sig'] = base64.b64encode(hmac.new(key, text.encode(), hashlib.sha256).digest()).decode()
+    return urlencode(q)
+
+
 def part(b):
     return base64.urlsafe_b64encode(b).rstrip(b'=').decode()
 
@@ -36,4 +45,4 @@ def jwt(audience='https://storage.azure.com'):
     return 'Bearer ' + '.'.join(part(json.dumps(p).encode()) for p in ({'typ': 'JWT', 'alg': 'RS256'}, claims)) + '.' + part(b'no signature')
 
 
-print({'sas': sas, 'jwt': jwt}[sys.argv[1]](*sys.argv[2:]), end='')
+print({'sas': sas, 'all': all_queues, 'jwt': jwt}[sys.argv[1]](*sys.argv[2:]), end='')

@@ -244,6 +244,7 @@ async function serve(args) {
   }
   s.resources.set('https://graph.microsoft.com', list.graph.audience);
   s.resources.set('https://api.loganalytics.io', list.loganalytics.audience);
+  s.resources.set('https://storage.azure.com', 'https://storage.azure.com');
 
   s.resources.set('https://api.securitycenter.microsoft.com', list.defender.audience);
   tenant.defenderAudience = list.defender.audience;

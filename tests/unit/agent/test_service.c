@@ -74,7 +74,7 @@ static struct {
     queue_cb cb;
     void *arg;
     struct queue_message *m;
-} verbs[8];
+} verbs[80];
 static size_t verb_count;
 
 static int verb(struct queue_message *m, queue_cb cb, void *arg, const char *fmt, ...)
@@ -494,6 +494,87 @@ static void test_refused(void **state) /* Q2, R2 */
     assert_string_equal(recorded(CASE_A), "unknown"); /* refused, and answered as such */
 }
 
+/* Garbage costs the ledger a bounded number of records; all of it is put aside. */
+static void test_a_flood(void **state)
+{
+    int64_t before, after;
+    char head[65];
+
+    (void)state;
+    has_dc = true;
+    for (int i = 0; i < 150; i++) {
+        come(NULL, "m-1", "");
+        turn();
+        turn();
+        assert_string_equal(told_q, "dead(malformed) ");
+        answers(QUEUE_OK);
+        turn();
+        assert_null(s->messages);
+    }
+    must(ledger_head(s->ledger, &before, head, &e));
+    assert_int_equal(before, 100);
+    assert_int_equal(s->refused, 150);
+    assert_int_equal(s->refusals.total, 50);
+    /* What took a key is on record all the same, and answered; a copy of it is one of many. */
+    come(make(own, CASE_A, ACT_EXPIRE, "alice"), "m-2", "");
+    turn();
+    turn();
+    answers(QUEUE_OK);
+    must(ledger_head(s->ledger, &after, head, &e));
+    assert_int_equal(after - before, 3); /* result, refused, delivered */
+    come(make(own, CASE_A, ACT_EXPIRE, "alice"), "m-3", "");
+    turn();
+    turn();
+    assert_string_equal(told_q, "dead(not-allowed) ");
+    answers(QUEUE_OK);
+    must(ledger_head(s->ledger, &before, head, &e));
+    assert_int_equal(before, after);
+    /* How many there were: with the next minute, and again where that does not get to disk. */
+    now_ms += 60000;
+    failpoint_set("commit-before:1:fail");
+    refusals_tell(s, false);
+    turn();
+    turn();
+    failpoint_set(NULL);
+    assert_int_equal(s->refusals.total, 51);
+    refusals_tell(s, true);
+    turn();
+    turn();
+    assert_int_equal(s->refusals.total, 0);
+    must(ledger_head(s->ledger, &after, head, &e));
+    assert_int_equal(after - before, 1);
+    refusals_tell(s, true);
+    turn();
+    must(ledger_head(s->ledger, &after, head, &e));
+    assert_int_equal(after - before, 1);
+    /* And the good one is taken. */
+    come(make(own, CASE_B, ACT_DISABLE, "alice"), "m-4", "");
+    turn();
+    answers(QUEUE_OK);
+    assert_string_equal(state_of(CASE_B), "running");
+}
+
+/* With the dead letters out of reach only so many wait for another try. */
+static void test_dead_letters_out_of_reach(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 80; i++) {
+        come(NULL, "m-1", "");
+        turn();
+        turn();
+        answers(QUEUE_AUTH);
+        assert_true(messages_ending(s) <= MESSAGES_FAILING_MAX);
+    }
+    assert_int_equal(messages_ending(s), MESSAGES_FAILING_MAX);
+    now_ms += 30000; /* the leases are over */
+    while (s->messages != NULL) {
+        now_ms += 60000;
+        turn();
+        while (verb_count > 0)
+            answers(QUEUE_AUTH);
+    }
+}
+
 static void test_seen_before(void **state) /* R6 */
 {
     char *text = make(own, CASE_A, ACT_DISABLE, "alice"), *copy = strdup(text),
@@ -561,6 +642,27 @@ static void test_lost_to_another(void **state)
     turn();
     answers(QUEUE_OK);
     assert_string_equal(recorded(CASE_A), "done");
+}
+
+/* It waits for its claim, and there is none to be had: nothing may be begun for it in between. */
+static void test_lost_before_its_claim(void **state)
+{
+    (void)state;
+    has_dc = true;
+    come(make(own, CASE_A, ACT_RESET, "alice"), "m-1", "");
+    turn();
+    assert_string_equal(state_of(CASE_A), "waiting");
+    answers(QUEUE_LOST);
+    turn();
+    assert_string_equal(state_of(CASE_A), "none");
+    assert_int_equal(begun, 0);
+    come(make(own, CASE_B, ACT_RESET, "alice"), "m-2", "");
+    turn();
+    answers(QUEUE_GONE);
+    turn();
+    turn();
+    assert_string_equal(recorded(CASE_B), "done"); /* by somebody else */
+    assert_int_equal(begun, 0);
 }
 
 static void test_completed_by_another(void **state)
@@ -785,8 +887,11 @@ int main(void)
         T(test_the_claim_comes_first_where_twice_is_not_once),
         T(test_a_foreign_claim_is_passed_on),
         T(test_refused),
+        T(test_a_flood),
+        T(test_dead_letters_out_of_reach),
         T(test_seen_before),
         T(test_lost_to_another),
+        T(test_lost_before_its_claim),
         T(test_completed_by_another),
         T(test_lost_in_the_middle),
         T(test_held),

@@ -55,6 +55,7 @@ static const struct says *script;
 static size_t script_n, script_at;
 static unsigned tokens, refused;
 static char last_url[16384], last_authorization[256];
+static uint64_t last_try_ms;
 static struct secret *token;
 
 int __wrap_http_start(struct http *h, const struct http_ask *ask, http_cb cb, void *arg,
@@ -124,6 +125,7 @@ int __wrap_http_start(struct http *h, const struct http_ask *ask, http_cb cb, vo
     s = &script[script_at];
     decode(ask->body, ask->body_len, plain, sizeof(plain));
     (void)snprintf(last_url, sizeof(last_url), "%s", ask->url);
+    last_try_ms = ask->try_ms;
     last_authorization[0] = '\0';
     if (ask->authorization != NULL)
         (void)snprintf(last_authorization, sizeof(last_authorization), "%.*s",
@@ -707,10 +709,14 @@ static void newest_receipt(void **state)
     assert_int_equal(m->put_ms, DATE_MS - 53000);
     assert_true(m->ends > loop_now(sync_.l) && m->ends <= loop_now(sync_.l) + LEASE);
     assert_int_equal(strncmp(last_authorization, "SharedKey myaccount:", 20), 0);
+    assert_int_equal(last_try_ms, 20000);
     assert_int_equal(sync_renew(m, LEASE, NULL), QUEUE_OK);
+    assert_int_equal(last_try_ms, 20000);
     assert_int_equal(sync_renew(m, LEASE / 2, "agent-a"), QUEUE_OK);
+    m->ends = loop_now(sync_.l) + 12000; /* there is time for others before it is over */
     assert_string_equal(m->claim, "agent-a");
     assert_int_equal(sync_renew(m, 1, "agent-a"), QUEUE_OK); /* it is there: no body */
+    assert_true(last_try_ms > 5000 && last_try_ms <= 6000);
     assert_int_equal(sync_complete(m), QUEUE_OK);
     assert_int_equal(sync_complete(m), QUEUE_GONE);
     queue_message_free(m);
@@ -798,7 +804,7 @@ static void dead_letters(void **state)
          {"DELETE", MSG FIRST "&" SAS, NULL, LOST_ANSWER},
          {"DELETE", MSG FIRST "&" SAS, NULL, .status = 204}, /* it is not put there twice */
          {"GET", "=1&", NULL, .status = 200, .answer = LIST(MESSAGE_OF("&lt;junk> \xc3\xa4", "6"))},
-         {"POST", DEAD_SAS, "&lt;junk&gt; \xc3\xa4", .status = 201},
+         {"POST", DEAD_SAS, "\"request\":\"<junk> \xc3\xa4\",\"reason\":\"junk\"", .status = 201},
          {"DELETE", MSG FIRST "&" SAS, NULL, .status = 204}, GET,
          {"POST", DEAD_SAS, "", .status = 404, .error = "QueueNotFound"});
     m = get(q);

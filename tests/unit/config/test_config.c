@@ -328,6 +328,9 @@ static void queue_wrong(void **state)
         {"[queue]\nengine = azure\naccount = abc\nqueue = abc\n", "and has none"},
         {"[queue]\nengine = azure\naccount = abc\nqueue = abc\nkey_file = /k\nsas_file = /s\n",
          "and has several"},
+        {"[queue]\nengine = azure\naccount = abc\nqueue = abc\nkey_file = /k\nresult_sas_file = "
+         "/s\n",
+         "f:9:19: it stands beside sas_file"},
         {"[queue]\nengine = azure\naccount = abc\nqueue = abc\nentra = yes\n",
          "f:8:9: entra = yes needs a section [entra]"},
         {"[queue]\nengine = azure\naccount = a-b\nqueue = abc\nkey_file = /k\n",
