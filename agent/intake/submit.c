@@ -37,6 +37,7 @@ struct one {
     const struct submit_item *item;
     unsigned tries;
     bool put, answered;
+    unsigned steps; /* seen in the folder */
 };
 
 struct giving { /* a message of the queue of answers, and its last verb */
@@ -150,7 +151,7 @@ static void on_put(void *arg, enum queue_end end, const struct err *e)
 static struct one *find(struct submit *s, const char *id)
 {
     for (size_t i = 0; i < s->count; i++) {
-        if (s->all[i].put && !s->all[i].answered && strcmp(s->all[i].item->id, id) == 0)
+        if (s->all[i].put && strcmp(s->all[i].item->id, id) == 0)
             return &s->all[i];
     }
     return NULL;
@@ -198,15 +199,67 @@ static void show(const struct submit *s, const char *id, const char *payload, co
     text_done(&line);
 }
 
+static void show_step(const struct submit *s, const char *id, const char *payload,
+                      const struct cJSON *j)
+{
+    static const char *const members[] = {"step", "target", "state", "proof", "detail"};
+    static const char *const before[] = {"  ", " ", " ", ", ", ": "};
+    struct text line = TEXT_INIT(INTAKE_RESULT_MAX);
+
+    text_addf(&line, "%s", id);
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        const char *word = json_str(json_get(j, "step"), members[i]);
+
+        if (word == NULL || word[0] == '\0' || strcmp(word, "none") == 0)
+            continue;
+        text_add(&line, before[i]);
+        text_show(&line, word, strlen(word), 600);
+    }
+    (void)printf("%s\n", s->json ? payload : line.s);
+    (void)fflush(stdout);
+    text_done(&line);
+}
+
+/* A step of one of ours, before its answer. Errors as take's. */
+static int take_step(struct submit *s, const char *jws, size_t n, struct err *e)
+{
+    struct text payload = TEXT_INIT(INTAKE_RESULT_MAX);
+    CLEANUP(json_freep) struct cJSON *j = NULL;
+    char id[ID_UUID];
+    struct one *x = NULL;
+    int rc = -1;
+
+    (void)err_set(e, ERR_DENIED, 0, "no key");
+    for (size_t i = 0; i < s->key_count && rc < 0; i++) {
+        text_clear(&payload);
+        rc = intake_step_verify(s->keys[i], jws, n, &payload, id, e);
+    }
+    if (rc == 0 && (x = find(s, id)) == NULL)
+        rc = err_set(e, ERR_NOTFOUND, 0, "no request of ours");
+    if (rc == 0)
+        rc = json_parse(payload.s, payload.len, NULL, &j, e);
+    if (rc == 0 && !x->answered)
+        show_step(s, id, payload.s, j);
+    text_done(&payload);
+    return rc;
+}
+
 /* Ours, and by a key that is believed? Then it is shown. ERR_NOTFOUND: it is somebody else's. */
 static int take(struct submit *s, const char *jws, size_t n, struct err *e)
 {
+    struct jws_hint hint;
     struct text payload = TEXT_INIT(INTAKE_RESULT_MAX);
     CLEANUP(json_freep) struct cJSON *j = NULL;
     char id[ID_UUID];
     struct one *x;
     int rc = -1;
 
+    if (n > 0 && jws[n - 1] == '\n')
+        n--;
+    if (jws_peek(jws, n, &hint, e) == 0 && strcmp(hint.typ, SIGNED_STEP_TYPE) == 0) {
+        text_done(&payload);
+        return take_step(s, jws, n, e);
+    }
     (void)err_set(e, ERR_DENIED, 0, "no key");
     for (size_t i = 0; i < s->key_count && rc < 0; i++) {
         text_clear(&payload);
@@ -217,7 +270,7 @@ static int take(struct submit *s, const char *jws, size_t n, struct err *e)
         rc = x == NULL ? err_set(e, ERR_NOTFOUND, 0, "no request of ours")
                        : json_parse(payload.s, payload.len, NULL, &j, e);
     }
-    if (rc == 0) {
+    if (rc == 0 && !x->answered) { /* the same answer may come twice */
         int code = exit_of(j);
 
         show(s, id, payload.s, j);
@@ -229,23 +282,39 @@ static int take(struct submit *s, const char *jws, size_t n, struct err *e)
     return rc;
 }
 
+/* number: of a step; 0: the answer. Is it there? */
+static bool look_at(struct submit *s, const struct one *x, unsigned number)
+{
+    struct text jws = TEXT_INIT(SIGNED_MAX);
+    CLEANUP(cleanup_charp) char *path = NULL;
+    char nth[16] = "";
+    bool there;
+    struct err e;
+
+    if (number > 0)
+        (void)snprintf(nth, sizeof(nth), ".%u", number);
+    if (asprintf(&path, "%s/%s%s.jws", s->cfg->queue.result_directory, x->item->id, nth) < 0) {
+        path = NULL;
+        text_done(&jws);
+        return false;
+    }
+    there = file_read_trusted(path, FILE_PUBLIC, SIGNED_MAX, &jws, &e) == 0;
+    if (there && take(s, jws.s, jws.len, &e) < 0)
+        log_error("the answer to %s is not believed: %s", x->item->id, e.msg);
+    text_done(&jws);
+    return there;
+}
+
 static void look_in_folder(struct submit *s)
 {
     for (size_t i = 0; i < s->count; i++) {
         struct one *x = &s->all[i];
-        struct text jws = TEXT_INIT(SIGNED_MAX);
-        CLEANUP(cleanup_charp) char *path = NULL;
-        struct err e;
 
-        if (!x->put || x->answered ||
-            asprintf(&path, "%s/%s.jws", s->cfg->queue.result_directory, x->item->id) < 0) {
-            text_done(&jws);
+        if (!x->put || x->answered)
             continue;
-        }
-        if (file_read_trusted(path, FILE_PUBLIC, SIGNED_MAX, &jws, &e) == 0 &&
-            take(s, jws.s, jws.len, &e) < 0)
-            log_error("the answer to %s is not believed: %s", x->item->id, e.msg);
-        text_done(&jws);
+        while (look_at(s, x, x->steps + 1))
+            x->steps++;
+        (void)look_at(s, x, 0);
     }
 }
 

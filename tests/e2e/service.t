@@ -189,6 +189,7 @@ until_so test -e "$results/$id.jws"
 is "$(answer "$id" verdict/verdict verdict/rule) $(uac vip2)" "genuine refused declined 512" "declined: refused, in words"
 like "$(answer "$id" verdict/detail)" "a drill" "  with who and why"
 submit disable carol --wait=20s >"$work/out" 2>"$work/err"; is "$? $(tail -n 1 "$work/out" | cut -d' ' -f3-)" "0 done, everywhere" "submit --wait shows the answer"
+submit enable carol --steps --wait=20s >"$work/out" 2>"$work/err"; like "$? $(tr '\n' ' ' <"$work/out")" "^0 .*  enable dc1[^ ]* done, .*  confirm dc1[^ ]* done, logged: event 4722.*  done, everywhere $" "  and the steps before it, where they were asked for"
 stop "$pid"; is $? 0 "SIGTERM ends it well"
 # In a user namespace of its own, as PrivateUsers= makes one: there the kernel does not tell it who others are.
 settings "allow_privileged = yes"; extra_env="unshare -U -r" start

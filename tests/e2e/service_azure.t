@@ -17,12 +17,13 @@ export CORDON_CONFIG=$conf
 
 # --- there and back, by the account's key
 start
-submit disable alice --wait=40s >"$work/out" 2>"$work/err"
+submit disable alice --steps --wait=40s >"$work/out" 2>"$work/err"
 is "$? $(tail -n 1 "$work/out" | cut -d' ' -f3-) $(uac alice)" "0 done, everywhere 514" "a signed disable is carried out, and --wait shows the answer"
 id=$(cut -c 1-26 "$work/out" | head -n 1)
 is "$(answer "$id" agent outcome verdict/verdict)" "genuine one good done" "  the directory has it too, signed by the agent"
+like "$(tr '\n' ' ' <"$work/out")" "  disable dc1[^ ]* done, .*  confirm dc1[^ ]* done, logged: event 4725" "  and the steps before it, which were asked for"
 is "$(box count cordon-results)" 0 "  whoever waited took it from the queue of answers"
-submit disable bob --steps --json >"$work/sub"; id=$(ids_of "$work/sub")
+submit disable bob --json >"$work/sub"; id=$(ids_of "$work/sub")
 until_so answered "$id"
 until_so test "$(box count cordon-results)" = 1
 box take cordon-results >"$work/took"
