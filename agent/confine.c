@@ -144,9 +144,8 @@ static void enter(struct confine *c)
 
     c->failed = sandbox_enter(c->sandbox, flags, &c->state, &e) < 0;
     (void)snprintf(c->words, sizeof(c->words), "%s%s%s",
-                   sandbox_words(&c->state, words, sizeof(words)),
-                   c->failed && c->state.why[0] == '\0' ? "not all of it: " : "",
-                   c->failed && c->state.why[0] == '\0' ? e.msg : "");
+                   sandbox_words(&c->state, words, sizeof(words)), c->failed ? "; " : "",
+                   c->failed ? e.msg : "");
 }
 
 int confine_enter(const struct confine_places *p, struct confine **ret_confine, struct err *e)

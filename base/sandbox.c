@@ -323,7 +323,7 @@ static bool has_capabilities(void)
     return false;
 }
 
-static int drop_capabilities(struct err *e)
+static int drop_privileges(struct err *e)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
@@ -336,6 +336,8 @@ static int drop_capabilities(struct err *e)
     /* Under systemd's filter there is no capset, and nothing to be given up by it. */
     if (has_capabilities() && syscall(SYS_capset, &head, none) < 0)
         return err_sys(e, ERR_IO, errno, "capabilities cannot be given up");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return err_sys(e, ERR_IO, errno, "prctl");
     return 0;
 }
 
@@ -347,51 +349,67 @@ static void missing(struct sandbox_state *state, const char *what, const char *w
                    why);
 }
 
+/* 0: in force, or the kernel has none, and the state says so; -1: it should have been. */
+static int try_landlock(struct sandbox *s, unsigned flags, int threads, struct sandbox_state *state,
+                        struct err *e)
+{
+    int abi = landlock_abi();
+
+    if (abi < 0) {
+        missing(state, "no Landlock",
+                errno == EOPNOTSUPP ? "it is switched off in this kernel (lsm=)"
+                : errno == ENOSYS   ? "this kernel has none, or a container hides it"
+                                    : "a filter that is there already does not let it through");
+        return 0;
+    }
+    if (abi < ABI_MIN) {
+        missing(state, "no Landlock", "this kernel's is too old (before Linux 5.19)");
+        return 0;
+    }
+    if (threads != 1) {
+        missing(state, "no Landlock",
+                threads < 0 ? "/proc cannot be read" : "other threads are running");
+        return err_set(e, ERR_INTERNAL, 0, "%s", state->why);
+    }
+    if (enter_landlock(s, flags, abi, e) < 0) {
+        missing(state, "no Landlock", "it cannot be entered");
+        return -1;
+    }
+    state->landlock = abi;
+    return 0;
+}
+
+static int try_calls(struct sandbox_state *state, struct err *e)
+{
+    state->calls = sandbox_calls_load(sandbox_sanitized(), e) == 0;
+    if (state->calls)
+        return 0;
+    missing(state, "system calls are not filtered", e->msg);
+    return e->code == ERR_UNSUPPORTED ? 0 : -1;
+}
+
 int sandbox_enter(struct sandbox *s, unsigned flags, struct sandbox_state *ret_state, struct err *e)
 {
-    int abi, threads = count_threads();
+    int threads = count_threads(), rc = 0;
     struct err calls;
 
     *ret_state = (struct sandbox_state){.landlock = 0};
     if (sandbox_sanitized()) { /* which name the lines of our own program */
         ret_state->leaves = "what the sanitizers need";
-        if (sandbox_grant(s, "/proc/self/exe", SANDBOX_READ, e) < 0)
-            return -1;
+        rc = sandbox_grant(s, "/proc/self/exe", SANDBOX_READ, e);
     }
-    if (drop_capabilities(e) < 0)
-        return -1;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-        return err_sys(e, ERR_IO, errno, "prctl");
-
-    abi = landlock_abi();
-    if (abi < 0) {
-        missing(ret_state, "no Landlock",
-                errno == EOPNOTSUPP ? "it is switched off in this kernel (lsm=)"
-                                    : "this kernel has none");
-    } else if (abi < ABI_MIN) {
-        missing(ret_state, "no Landlock", "this kernel's is too old (before Linux 5.19)");
-    } else if (threads != 1) {
-        missing(ret_state, "no Landlock",
-                threads < 0 ? "/proc cannot be read" : "other threads are running");
-        return err_set(e, ERR_INTERNAL, 0, "%s", ret_state->why);
-    } else {
-        if (enter_landlock(s, flags, abi, e) < 0) {
-            missing(ret_state, "no Landlock", "it cannot be entered");
-            return -1;
-        }
-        ret_state->landlock = abi;
-    }
+    /* One that fails is no reason to do without the others: the first error is told. */
+    if (drop_privileges(rc == 0 ? e : &calls) < 0)
+        rc = -1;
+    if (try_landlock(s, flags, threads, ret_state, rc == 0 ? e : &calls) < 0)
+        rc = -1;
     let_go(s);
-    if (sandbox_calls_load(sandbox_sanitized(), &calls) < 0) {
-        missing(ret_state, "system calls are not filtered", calls.msg);
-        if (calls.code != ERR_UNSUPPORTED) {
+    if (try_calls(ret_state, &calls) < 0) {
+        if (rc == 0)
             *e = calls;
-            return -1;
-        }
-        return 0;
+        rc = -1;
     }
-    ret_state->calls = true;
-    return 0;
+    return rc;
 }
 
 const char *sandbox_words(const struct sandbox_state *state, char *buf, size_t size)

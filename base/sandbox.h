@@ -61,7 +61,8 @@ enum { SANDBOX_ABSTRACT = 1 }; /* sockets without a file may be connected to (NO
 
 /* Capabilities, privileges that a program could bring, dumps: given up. Then Landlock, then the
  * filter. What the kernel does not have is left out, and *ret_state says so; it is filled in any
- * case. ERR_INTERNAL: there are other threads, which Landlock would not hold for; ERR_IO. */
+ * case. ERR_INTERNAL: there are other threads, which Landlock would not hold for; ERR_IO. After an
+ * error the rest is in force all the same. */
 int sandbox_enter(struct sandbox *s, unsigned flags, struct sandbox_state *ret_state,
                   struct err *e);
 
