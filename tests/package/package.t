@@ -2,25 +2,29 @@
 # tests/package/package.t -- the Debian package, and the service under a real systemd. TAP; root.
 #
 # Builds the package of the release preset, and a second one with a higher version; boots a minimal
-# Debian without a network in systemd-nspawn; and there installs, configures, breaks, upgrades,
-# removes and purges it. Nothing of it stays but build/package-cache.
+# Debian in systemd-nspawn, on the lab's network and no other; and there installs, configures, breaks,
+# upgrades, removes and purges it. Nothing of it stays but build/package-cache.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 release=$here/build/release
 unit=$here/installer/systemd/cordon.service
 work=$(mktemp -d)
 tree=$work/tree
-n=0 nspawn='' leader=''
+export LAB_DIR=$work/lab
+n=0 failed=0 nspawn='' leader=''
+lab() { "$here/tests/lab/lab" "$@"; }
 finish() {
     if [ -n "$nspawn" ]; then
         kill -KILL "${leader:-$nspawn}" 2>/dev/null
-        wait
+        wait "$nspawn"
     fi
+    [ -z "${place:-}" ] || { kill "$place" && wait "$place"; } 2>/dev/null
+    lab down "$LAB_DIR" >/dev/null 2>&1
     rm -rf "$work"
 }
 trap finish EXIT
 ok() { n=$((n + 1)); echo "ok $n - $1"; }
-not_ok() { n=$((n + 1)); echo "not ok $n - $1"; shift; printf '#   %s\n' "$@"; sed 's/^/#   /' "$work/said" 2>/dev/null | tail -n 20; }
+not_ok() { n=$((n + 1)); failed=$((failed + 1)); echo "not ok $n - $1"; shift; printf '#   %s\n' "$@"; sed 's/^/#   /' "$work/said" 2>/dev/null | tail -n 20; }
 is() { if [ "$1" = "$2" ]; then ok "$3"; else not_ok "$3" "got:    $1" "wanted: $2"; fi; }
 like() { if [[ $1 =~ $2 ]]; then ok "$3"; else not_ok "$3" "got:   $1" "like:  $2"; fi; }
 does() { local name=$1; shift; if "$@" >"$work/said" 2>&1; then ok "$name"; else not_ok "$name" "exit $?: $*"; fi; }
@@ -60,9 +64,17 @@ deps=$(dpkg-deb -f "$deb" Depends | sed 's/|[^,]*//g; s/([^)]*)//g; s/,/ /g')
 # shellcheck disable=SC2086 # several words
 "$here/tests/package/tree" "$tree" $deps iproute2 >"$work/tree.log" 2>&1 || bail "no Debian"
 cp "$deb" "$newer" "$tree/root/"
-flags=(--register=no)
+lab up "$LAB_DIR" >"$work/lab.log" 2>&1 || bail "no lab"
+lab cut dc1
+cp "$LAB_DIR"/etc/{hosts,resolv.conf,krb5.conf} "$tree/etc/"
+: >"$tree/etc/machine-id" # no first boot, which would switch on what configures networks
+"$here/tests/lab/lab" exec sleep infinity 2>/dev/null & # the place on its network
+place=$!
+there() { [ "$(readlink "/proc/$place/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
+until_so there || bail "no place on the lab's network"
+flags=(--register=no --resolv-conf=off "--hostname=$(hostname)")
 [ -d /run/systemd/system ] || flags+=(--keep-unit)
-systemd-nspawn -q -D "$tree" -M "cordon-$$" "${flags[@]}" --private-network --boot </dev/null >"$work/boot.log" 2>&1 &
+systemd-nspawn -q -D "$tree" -M "cordon-$$" "${flags[@]}" "--network-namespace-path=/proc/$place/ns/net" --boot </dev/null >"$work/boot.log" 2>&1 &
 nspawn=$!
 # m COMMAND...: on that machine, as its root
 m() { nsenter -t "$leader" -m -u -i -n -p -C -r -w env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"; }
@@ -87,7 +99,7 @@ doesnt "before it is configured it does not start" m systemctl start cordon
 is "$(show ExecMainStatus) $(show ActiveState)" "78 failed" "  and is not tried again"
 does "  and says what is missing" said "cordon.conf.*'domains' is missing"
 
-# --- configured; the domain is not to be reached
+# --- configured; its DC is cut off
 keys() {
     cd /etc/cordon/credentials || exit
     umask 077
@@ -99,8 +111,7 @@ keys() {
     chown root:cordon /etc/cordon/conf.d/10-site.conf
     chmod 640 /etc/cordon/conf.d/10-site.conf
 }
-printf 'addent -password -p svc-cordon@CORP.EXAMPLE.COM -k 1 -e aes256-cts-hmac-sha1-96\nnobody knows\nwkt %s\n' \
-    "$tree/etc/cordon/credentials/keytab" | ktutil >/dev/null
+install -m 600 "$LAB_DIR/svc.keytab" "$tree/etc/cordon/credentials/keytab"
 sed -i '0,/^#domains = /s//domains = /' "$tree/etc/cordon/cordon.conf"
 handed=/run/credentials/cordon.service
 cat >"$tree/etc/cordon/conf.d/10-site.conf" <<C
@@ -146,7 +157,7 @@ is "$(m ss -Hltun)" "" "no port is listened at"
 does "tickets have their place in the runtime folder" m grep -qz '^KRB5CCNAME=FILE:/run/cordon/' "/proc/$pid/environ"
 
 # --- a request waits until a DC is there, through all that follows
-submitted=$(agent cordon submit disable alice --key /opt/soar/key.pem --expires 4h --json 2>&1)
+submitted=$(agent cordon submit disable alice --key /opt/soar/key.pem --expires 50m --json 2>&1)
 like "$submitted" '"id":"[0-9A-Z]{26}"' "a signed request is put on the queue"
 id=$(sed -n 's/.*"id":"\([^"]*\)".*/\1/p' <<<"$submitted")
 count() { agent cordon audit verify --json 2>&1 | sed -n 's/.*"count":\([0-9]*\).*/\1/p'; }
@@ -189,6 +200,17 @@ is "$(head -n "$(wc -l <"$work/before")" "$work/after" | sha256sum)" "$(sha256su
 does "  ($(wc -l <"$work/before") records, then $(wc -l <"$work/after"))" test "$(wc -l <"$work/after")" -gt "$(wc -l <"$work/before")"
 does "  and the request is still there" m grep -rqs "$id" /var/lib/cordon
 
+# --- and it works, with all that was taken from it
+uac() { lab attr "$LAB_DIR" alice userAccountControl 2>/dev/null | sed -n 's/^userAccountControl: //p'; }
+lab join dc1; lab ready dc1
+is "$(uac)" 512 "the DC is back; the account was not touched"
+answered() { agent test -s "/var/lib/cordon/results/$id.jws"; }
+does "the request is carried out" until_so answered
+is "$(uac)" 514 "  the account is disabled"
+m cordon verify --key /root/agent.pub --json "/var/lib/cordon/results/$id.jws" >"$work/said" 2>&1
+like "$(cut -d. -f2 "$tree/var/lib/cordon/results/$id.jws" | tr -- -_ +/ | base64 -d 2>/dev/null)" '"verdict":"done"' "  and the answer says so"
+does "  healthy" m cordon status
+
 # --- remove, purge
 uid=$(m id -u cordon); rm -r "$tree/opt/soar"
 does "it is removed" m dpkg -r cordon
@@ -201,3 +223,4 @@ does "it is purged" m dpkg -P cordon
 is "$(m find / -xdev \( -uid "$uid" -o -name 'cordon*' \) -not -path '/proc/*' -not -path '/root/*' -not -path '/var/log/journal/*' 2>/dev/null)" "" "  and nothing of it is left"
 
 echo "1..$n"
+[ "$failed" = 0 ]
