@@ -203,13 +203,39 @@ does "  and the request is still there" m grep -rqs "$id" /var/lib/cordon
 # --- and it works, with all that was taken from it
 uac() { lab attr "$LAB_DIR" alice userAccountControl 2>/dev/null | sed -n 's/^userAccountControl: //p'; }
 lab join dc1; lab ready dc1
-is "$(uac)" 512 "the DC is back; the account was not touched"
 answered() { agent test -s "/var/lib/cordon/results/$id.jws"; }
-does "the request is carried out" until_so answered
+does "the DC is back, and the request is carried out" until_so answered
 is "$(uac)" 514 "  the account is disabled"
 m cordon verify --key /root/agent.pub --json "/var/lib/cordon/results/$id.jws" >"$work/said" 2>&1
 like "$(cut -d. -f2 "$tree/var/lib/cordon/results/$id.jws" | tr -- -_ +/ | base64 -d 2>/dev/null)" '"verdict":"done"' "  and the answer says so"
 does "  healthy" m cordon status
+
+# --- the keytab changes by itself: what installer/README.md says of a gMSA, with an ordinary account
+new_keytab() { # a new password, and the keytab to it
+    local password; password=$(openssl rand -hex 16)-A
+    printf '%s\n%s\n' "$password" "$password" |
+        lab exec -u admin samba-tool user setpassword svc-cordon -H ldap://dc1.corp.example.com --use-kerberos=required || return
+    rm -f "$work/keytab"
+    printf 'addent -password -p svc-cordon@CORP.EXAMPLE.COM -k 9 -e aes256-cts-hmac-sha1-96\n%s\nwkt %s\n' "$password" "$work/keytab" | ktutil
+    m sh -c 'umask 077; mkdir -p /var/lib/gmsad; cat >/var/lib/gmsad/cordon.keytab' <"$work/keytab"
+}
+gmsa() {
+    cd /usr/share/doc/cordon/examples/gmsa || exit
+    install -D -m 644 keytab.conf /etc/systemd/system/cordon.service.d/keytab.conf
+    install -m 644 cordon-keytab.path cordon-keytab.service /etc/systemd/system/
+    sed -i 's/secret_keytab/keytab/' /etc/cordon/conf.d/10-site.conf
+    systemctl daemon-reload && systemctl restart cordon && systemctl enable --now cordon-keytab.path
+}
+healthy() { m cordon status; }
+does "a new password, and a keytab that another program writes" new_keytab
+does "  is handed over" m bash -c "$(declare -f gmsa); gmsa"
+does "  and used" until_so healthy
+pid=$(show MainPID)
+does "it is written anew" new_keytab
+renewed() { [ "$(show MainPID)" != "$pid" ] && healthy; }
+does "  and taken by itself" until_so renewed
+m rm -r /var/lib/gmsad /etc/systemd/system/cordon-keytab.path /etc/systemd/system/cordon-keytab.service /etc/systemd/system/cordon.service.d \
+    /etc/systemd/system/multi-user.target.wants/cordon-keytab.path
 
 # --- remove, purge
 uid=$(m id -u cordon); rm -r "$tree/opt/soar"
