@@ -73,6 +73,8 @@ place=$!
 there() { [ "$(readlink "/proc/$place/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
 until_so there || bail "no place on the lab's network"
 flags=(--register=no --resolv-conf=off "--hostname=$(hostname)")
+# A machine of its own would have Landlock; nspawn takes it away.
+flags+=("--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self")
 [ -d /run/systemd/system ] || flags+=(--keep-unit)
 systemd-nspawn -q -D "$tree" -M "cordon-$$" "${flags[@]}" "--network-namespace-path=/proc/$place/ns/net" --boot </dev/null >"$work/boot.log" 2>&1 &
 nspawn=$!
