@@ -48,7 +48,8 @@ const char *cmd_config_path(void); /* CORDON_CONFIG, or the default */
 /* Load the configuration and set up logging and Kerberos by it. On failure tells on stderr and
  * returns the exit code (78); else 0. */
 int cmd_load(struct cfg **ret_cfg);
-/* Our state directory: CORDON_STATE, the service's STATE_DIRECTORY, or ~/.local/state/cordon. */
+/* Our state directory: CORDON_STATE, the service's STATE_DIRECTORY, /var/lib/cordon where that is
+ * ours, or ~/.local/state/cordon. */
 int cmd_state_dir(char *buf, size_t size, struct err *e);
 /* The service's socket, by one rule for the service and who asks it: CORDON_SOCKET, as configured
  * (cfg: NULL where it cannot be read), or control.sock in RUNTIME_DIRECTORY, in /run/cordon where

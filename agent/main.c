@@ -417,6 +417,16 @@ int cmd_load(struct cfg **ret_cfg)
     return 0;
 }
 
+#define INSTALLED_STATE "/var/lib/cordon" /* the unit's StateDirectory */
+
+/* The service's own user finds the service's ledger: sudo -u cordon cordon cases. */
+static bool is_service_user(void)
+{
+    struct stat st;
+
+    return geteuid() != 0 && stat(INSTALLED_STATE, &st) == 0 && st.st_uid == geteuid();
+}
+
 int cmd_state_dir(char *buf, size_t size, struct err *e)
 {
     const char *dir = getenv("CORDON_STATE"), *home = getenv("HOME");
@@ -425,6 +435,8 @@ int cmd_state_dir(char *buf, size_t size, struct err *e)
 
     if (dir == NULL || dir[0] == '\0')
         dir = getenv("STATE_DIRECTORY");
+    if ((dir == NULL || dir[0] == '\0') && is_service_user())
+        dir = INSTALLED_STATE;
     if (dir != NULL && dir[0] != '\0') {
         n = snprintf(buf, size, "%s", dir);
     } else {

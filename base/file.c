@@ -7,13 +7,17 @@
  */
 #include "base/file.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -80,9 +84,47 @@ static int judge_folder(struct walk *w, const struct stat *st, struct err *e)
     return 0;
 }
 
-static int judge_file(const char *path, int how, bool shared, const struct stat *st, struct err *e)
+/* The mode, with what its group bits mean. Behind an access list they are only its mask: a systemd
+ * credential is root's, 0440, and the list names nobody but us. Other lists count for what they
+ * give to anybody else. acl(5); the format is the kernel's (linux/posix_acl_xattr.h). */
+static mode_t true_mode(int fd, const struct stat *st)
+{
+    struct {
+        struct posix_acl_xattr_header head;
+        struct posix_acl_xattr_entry entries[32];
+    } acl;
+    mode_t mode = st->st_mode & 07777U, given = 0;
+    ssize_t n = fgetxattr(fd, "system.posix_acl_access", &acl, sizeof(acl));
+
+    /* None, or nothing that we could read: the bits stand. */
+    if (n < (ssize_t)sizeof(acl.head) || le32toh(acl.head.a_version) != POSIX_ACL_XATTR_VERSION)
+        return mode;
+    for (size_t i = 0; i < ((size_t)n - sizeof(acl.head)) / sizeof(acl.entries[0]); i++) {
+        const struct posix_acl_xattr_entry *a = &acl.entries[i];
+        unsigned tag = le16toh(a->e_tag);
+        uid_t who = le32toh(a->e_id);
+
+        if (tag == ACL_GROUP_OBJ || tag == ACL_GROUP ||
+            (tag == ACL_USER && who != 0 && who != geteuid()))
+            given |= le16toh(a->e_perm);
+    }
+    return (mode & ~(mode_t)S_IRWXG) | (mode & S_IRWXG & (given << 3));
+}
+
+/* What of the mode tells it to others. Settings may be root's, and a group's to read: only root
+ * can have given them to it. */
+static mode_t too_open(int how, mode_t mode, const struct stat *st)
+{
+    mode_t allowed = how == FILE_SETTINGS && st->st_uid == 0 ? S_IRGRP : 0;
+
+    return how == FILE_PUBLIC ? 0 : mode & (S_IRWXG | S_IRWXO) & ~allowed;
+}
+
+static int judge_file(const char *path, int how, bool shared, int fd, const struct stat *st,
+                      struct err *e)
 {
     char shown[TEXT_SHOWN];
+    mode_t mode = true_mode(fd, st);
 
     (void)text_shown(shown, path);
     if (!S_ISREG(st->st_mode))
@@ -90,13 +132,13 @@ static int judge_file(const char *path, int how, bool shared, const struct stat 
     if (!owner_ok(st))
         return err_set(e, ERR_CONFIG, 0, "'%s' belongs to uid %lu: only root or uid %lu may own it",
                        shown, (unsigned long)st->st_uid, (unsigned long)geteuid());
-    if (how != FILE_PUBLIC && (st->st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    if (too_open(how, mode, st) != 0)
         return err_set(e, ERR_CONFIG, 0, "'%s' is open to others (mode %04o): type  chmod 600 '%s'",
-                       shown, (unsigned)st->st_mode & 07777U, shown);
-    if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+                       shown, (unsigned)mode, shown);
+    if ((mode & (S_IWGRP | S_IWOTH)) != 0)
         return err_set(e, ERR_CONFIG, 0,
                        "'%s' may be changed by others (mode %04o): type  chmod go-w '%s'", shown,
-                       (unsigned)st->st_mode & 07777U, shown);
+                       (unsigned)mode, shown);
     if (how == FILE_SECRET && shared)
         return err_set(e, ERR_CONFIG, 0,
                        "'%s' is a secret in a folder that everybody shares: move it", shown);
@@ -249,7 +291,7 @@ int file_open_trusted(const char *path, int how, int *ret_fd, struct err *e)
         /* O_NONBLOCK: a pipe put in the file's place must not hold us up. */
         fd = openat(w.fd, leaf, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         rc = fd < 0 || fstat(fd, &st) < 0 ? sys_failed(path, errno, e)
-                                          : judge_file(path, how, w.shared, &st, e);
+                                          : judge_file(path, how, w.shared, fd, &st, e);
     }
     cleanup_fdp(&w.fd);
     if (rc < 0)

@@ -15,10 +15,14 @@
 #include "base/text.h"
 
 enum {
-    FILE_PUBLIC = 0,  /* others may read it */
-    FILE_PRIVATE = 1, /* nobody but the owner may read it: the error says which chmod to type */
-    FILE_SECRET = 2,  /* as FILE_PRIVATE, and not directly in a sticky folder */
+    FILE_PUBLIC = 0,   /* others may read it */
+    FILE_PRIVATE = 1,  /* nobody but the owner may read it: the error says which chmod to type */
+    FILE_SECRET = 2,   /* as FILE_PRIVATE, and not directly in a sticky folder */
+    FILE_SETTINGS = 3, /* as FILE_PRIVATE, but where root owns it its group may read it */
 };
+
+/* An access list (acl(5)) counts for what it gives to others than root and us; the mode's group
+ * bits are only its mask. So a systemd credential is as good as a file of mode 0400. */
 
 /* Links: the file itself may not be one; a folder on the way may, where root or we made it.
  * Errors: ERR_NOTFOUND, ERR_CONFIG (not trusted: the text says why and what to type), ERR_DENIED,

@@ -467,7 +467,7 @@ static void take_path(struct load *l, const char *path)
     struct text t = TEXT_INIT(INI_FILE_MAX);
     struct err mine = ERR_NONE;
 
-    if (file_read_trusted(path, FILE_PRIVATE, INI_FILE_MAX, &t, &mine) < 0)
+    if (file_read_trusted(path, FILE_SETTINGS, INI_FILE_MAX, &t, &mine) < 0)
         file_failed(l, path, &mine);
     else
         take_bytes(l, path, t.s, t.len);

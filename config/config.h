@@ -205,7 +205,7 @@ struct cfg {
 
 #define CFG_DEFAULT_PATH "/etc/cordon/cordon.conf"
 
-/* Read `path` (trusted, FILE_PRIVATE, see base/file.h) and after it, from the folder conf.d beside
+/* Read `path` (trusted, FILE_SETTINGS, see base/file.h) and after it, from the folder conf.d beside
  * it, what ends in ".conf", in name order. A later file may give a key of an earlier one anew.
  * Everything is checked; on any error nothing is used. Every error found is appended to `errors`
  * (if not NULL), one line each, "file:line:column: text", or "file: text" for a whole file; `e`

@@ -355,10 +355,11 @@ static void sample_key(struct text *out, const struct cfg_key *key)
 
 int cfg_sample(struct text *out, struct err *e)
 {
-    text_add(out,
-             "# cordon.conf -- see cordon.conf(5). Owned by root or by the user that runs cordon,\n"
-             "# chmod 600. A line that begins with '#' is a comment; those that begin with a key\n"
-             "# after '#' show the default, or an example.\n");
+    text_add(
+        out,
+        "# cordon.conf -- see cordon.conf(5). Owned by root or by the user that runs cordon,\n"
+        "# chmod 600; root's may be 640, for a group to read. A line that begins with '#' is a\n"
+        "# comment; those that begin with a key after '#' show the default, or an example.\n");
     for (size_t i = 0; i < cfg_section_count; i++) {
         const struct cfg_section *s = &cfg_sections[i];
 
@@ -483,7 +484,8 @@ int cfg_manual(struct text *out, struct err *e)
              "prints the settings in effect and where each comes from.\n"
              ".PP\n"
              "The files must belong to root or to the user that runs cordon, and be closed to all "
-             "others (chmod 600); the folders up to / must not be writable by others. Secrets are "
+             "others (chmod 600; where root owns them, a group may read them: 640); the folders up "
+             "to / must not be writable by others. Secrets are "
              "never values: a file that holds one is named instead.\n"
              ".PP\n"
              "Times are numbers with a unit: 250ms, 3s, 5m, 2h, 7d; a bare number is seconds.\n"

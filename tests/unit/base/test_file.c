@@ -1,6 +1,9 @@
 /* tests/unit/base/test_file.c -- who may have written what we trust. */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -122,6 +126,51 @@ static void modes(void **state)
             assert_non_null(strstr(e.msg, at("f")));
         }
         assert_int_equal(check(at("f"), FILE_SECRET, &e), rows[i].private);
+        /* Settings are root's to show to a group; nobody else can do so. */
+        assert_int_equal(check(at("f"), FILE_SETTINGS, &e),
+                         rows[i].mode == 0640 && geteuid() == 0 ? ERR_OK : rows[i].private);
+    }
+}
+
+/* F1: an access list counts for what it gives to others, not for its mask in the mode. */
+static void access_lists(void **state)
+{
+    enum { R = ACL_READ };
+    static const struct {
+        uint16_t user, named, group, named_group, mask;
+        bool ours; /* the named user is us */
+        enum err_code want;
+    } rows[] = {
+        {R, R, 0, 0, R, true, ERR_OK},      /* a systemd credential */
+        {R, R, 0, 0, R, false, ERR_CONFIG}, /* the same for somebody else */
+        {R, 0, R, 0, R, true, ERR_CONFIG},  {R, 0, 0, R, R, true, ERR_CONFIG},
+        {R, R, R, R, 0, false, ERR_OK}, /* the mask takes all of it away */
+    };
+    struct err e;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct {
+            struct posix_acl_xattr_header head;
+            struct posix_acl_xattr_entry e[6];
+        } acl = {
+            {htole32(POSIX_ACL_XATTR_VERSION)},
+            {{htole16(ACL_USER_OBJ), htole16(rows[i].user), htole32((uint32_t)ACL_UNDEFINED_ID)},
+             {htole16(ACL_USER), htole16(rows[i].named), htole32(rows[i].ours ? geteuid() : 4242)},
+             {htole16(ACL_GROUP_OBJ), htole16(rows[i].group), htole32((uint32_t)ACL_UNDEFINED_ID)},
+             {htole16(ACL_GROUP), htole16(rows[i].named_group), htole32(4242)},
+             {htole16(ACL_MASK), htole16(rows[i].mask), htole32((uint32_t)ACL_UNDEFINED_ID)},
+             {htole16(ACL_OTHER), 0, htole32((uint32_t)ACL_UNDEFINED_ID)}},
+        };
+
+        put("f", 0400);
+        if (setxattr(at("f"), "system.posix_acl_access", &acl, sizeof(acl), 0) < 0) {
+            assert_int_equal(errno, EOPNOTSUPP);
+            skip();
+        }
+        assert_int_equal(check(at("f"), FILE_SECRET, &e), rows[i].want);
+        assert_int_equal(check(at("f"), FILE_PRIVATE, &e), rows[i].want);
+        assert_int_equal(check(at("f"), FILE_PUBLIC, &e), ERR_OK);
     }
 }
 
@@ -334,8 +383,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(modes),  TEST(kinds),   TEST(folders), TEST(links_on_the_way),
-        TEST(owners), TEST(reading), TEST(writing), TEST(private_dirs),
+        TEST(modes),  TEST(access_lists), TEST(kinds),   TEST(folders),      TEST(links_on_the_way),
+        TEST(owners), TEST(reading),      TEST(writing), TEST(private_dirs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

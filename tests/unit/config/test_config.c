@@ -784,7 +784,7 @@ static void untrusted(void **state)
     assert_int_equal(chmod(at("c"), 0600), 0);
 
     put("conf.d/10.conf", "[policy]\nallow_privileged = no\n");
-    assert_int_equal(chmod(at("conf.d/10.conf"), 0640), 0);
+    assert_int_equal(chmod(at("conf.d/10.conf"), 0644), 0);
     assert_int_equal(cfg_load(at("c"), &c, &t, &e), -1);
     assert_non_null(strstr(e.msg, "10.conf"));
     assert_int_equal(chmod(at("conf.d/10.conf"), 0600), 0);
