@@ -14,6 +14,7 @@
 #include "agent/verdict.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/stamp.h"
 
 enum { PEM_MAX = 64 * 1024, FILE_MAX = 64 * 1024 * 1024 };
@@ -65,6 +66,40 @@ static void lines_request(const struct intake_request *r)
     line("options", options);
 }
 
+/* What a person wants to know of an answer; --json has all of it. */
+static int lines_answer(const char *payload, size_t n, struct err *e)
+{
+    static const struct {
+        const char *label, *member;
+    } rows[] = {
+        {"agent", "agent"},
+        {"time", "time"},
+        {"signer", "signer"},
+        {"outcome", "outcome"},
+        {"detail", "detail"},
+        {"action", "verdict/action"},
+        {"account", "verdict/account"},
+        {"verdict", "verdict/verdict"},
+        {"proof", "verdict/proof"},
+        {"rule", "verdict/rule"},
+        {"detail", "verdict/detail"},
+        {"case", "verdict/case"},
+        {"ledger", "ledger/head"},
+    };
+    static const struct json_limits lim = {
+        .bytes = INTAKE_RESULT_MAX, .members = 100000, .string = INTAKE_RESULT_MAX};
+    CLEANUP(json_freep) struct cJSON *j = NULL;
+
+    if (json_parse(payload, n, &lim, &j, e) < 0)
+        return -1;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *s = json_value_str(json_at(j, rows[i].member));
+
+        line(rows[i].label, s != NULL ? s : "");
+    }
+    return 0;
+}
+
 static void tell(const struct verify *v, const struct signed_in *in)
 {
     struct text t = TEXT_INIT(4L * INTAKE_BODY_MAX);
@@ -110,7 +145,7 @@ static void tell(const struct verify *v, const struct signed_in *in)
 /* By one key, and no configuration: genuine, and no more than that. */
 static int tell_by_key(const struct verify *v, const char *jws, size_t n, struct err *e)
 {
-    struct text payload = TEXT_INIT(INTAKE_BODY_MAX), out = TEXT_INIT(4L * INTAKE_BODY_MAX);
+    struct text payload = TEXT_INIT(INTAKE_RESULT_MAX), out = TEXT_INIT(4L * INTAKE_RESULT_MAX);
     struct intake_request r;
     struct jws_hint hint;
     char id[ID_UUID];
@@ -137,8 +172,8 @@ static int tell_by_key(const struct verify *v, const char *jws, size_t n, struct
         json_out_end_object(&o);
         (void)printf("%s\n", out.s);
     } else if (rc == 0 && result) {
-        text_safe(&out, payload.s);
-        (void)printf("genuine: an answer to request %s, by this key\n  %s\n", id, out.s);
+        (void)printf("genuine: an answer to request %s, by this key\n", id);
+        rc = lines_answer(payload.s, payload.len, e);
     } else if (rc == 0) {
         (void)printf("genuine: a request, by this key; whether it would be taken was not judged\n");
         lines_request(&r);
