@@ -279,6 +279,11 @@ run_conf=$LAB_DIR/two.conf start "$LAB_DIR/state2" 2; two=$pid
 for _ in $(seq 200); do [ -e "$results/$id.jws" ] && break; sleep 0.1; done
 is "$(answer "$id" agent verdict/verdict) $(uac "$account") $(changes "$account")" "genuine two done 546 1" "one dies in mid-case: the other proves its state and answers"
 stop "$two"
+# --- all that was said, by the schemas
+"$here/tests/standin/standin" help >/dev/null 2>&1 # gets ajv, the first time
+"$(command -v node || command -v nodejs)" "$here/tests/schema/real.js" "$work"/*.jws "$results"/*.jws >"$work/out" 2>&1
+is "$?" 0 "every request and answer is by its schema"
+like "$(tail -n 1 "$work/out")" "^[1-9][0-9]* requests, [1-9][0-9]* answers: done expired not-allowed refused( |$)" "  answers of all kinds"
 cat "$work"/once.err "$work"/run.* | grep -E -A 12 'Sanitizer|runtime error|cordon: bug' >"$work/out"; : >"$work/err"
 is "$(grep -c . "$work/out")" 0 "the sanitizers have nothing to say"
 done_testing
