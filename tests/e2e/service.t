@@ -179,6 +179,13 @@ until_so test -e "$results/$id.jws"
 is "$(answer "$id" verdict/verdict verdict/rule) $(uac vip2)" "genuine refused declined 512" "declined: refused, in words"
 like "$(answer "$id" verdict/detail)" "a drill" "  with who and why"
 submit disable carol --wait=20s >"$work/out" 2>"$work/err"; is "$? $(tail -n 1 "$work/out" | cut -d' ' -f3-)" "0 done, everywhere" "submit --wait shows the answer"
+sign disable dave erin --key "$LAB_DIR/soar.pem" --domain corp.example.com
+cordon submit --signed "$work/m.jws" --wait=20s >"$work/out" 2>"$work/err"
+is "$? $(grep -c 'done, everywhere' "$work/out") $(uac dave) $(uac erin)" "0 2 514 514" "submit --signed: signed elsewhere, put here"
+set_uac dave 512; set_uac erin 512
+sign disable dave --key "$LAB_DIR/stranger.pem" --domain corp.example.com; cat "$work/bob.jws" >>"$work/m.jws"
+cordon submit --signed "$work/m.jws" >"$work/out" 2>"$work/err"
+like "$? $(cat "$work/err" "$work/out") $(ls "$spool/new" | grep -c '^01')" "^12 cordon submit: line 1: unknown-key: .* 0$" "  one that would be refused: told, and none is put"
 stop "$pid"; is $? 0 "SIGTERM ends it well"
 settings "allow_privileged = yes"; start
 submit disable adm1 --json >"$work/sub"; id=$(id_of "$work/sub"); until_so held "$id"
