@@ -10,6 +10,7 @@
 #include "agent/verdict.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/stamp.h"
 #include "base/text.h"
 #include "config/value.h"
 
@@ -147,28 +148,47 @@ static bool is_small(const struct cJSON *j)
     return n > 0 && n <= ON_ONE_LINE;
 }
 
-static bool is_time_span(const char *name)
+/* "per_ms" is shown as "per 10m", "proven_ms_ago" as "proven_ago 3 min". Where the _ms is, or the
+ * name's end. */
+static size_t span_at(const char *name)
 {
-    return name != NULL && text_ends_nocase(name, "_ms");
+    size_t n = name != NULL ? strlen(name) : 0;
+
+    if (n > strlen("_ms_ago") && text_ends_nocase(name, "_ms_ago"))
+        return n - strlen("_ms_ago");
+    return n > strlen("_ms") && text_ends_nocase(name, "_ms") ? n - strlen("_ms") : n;
 }
 
 static void show_name(struct text *t, const char *name)
 {
-    text_show(t, name, strlen(name) - (is_time_span(name) ? strlen("_ms") : 0), 64);
+    size_t at = span_at(name);
+
+    text_show(t, name, at, 64);
+    if (name[at] != '\0')
+        text_add(t, name + at + strlen("_ms"));
+}
+
+static void show_span(struct text *t, const char *name, int64_t ms)
+{
+    char span[STAMP_TEXT];
+
+    if (text_ends_nocase(name, "_ago"))
+        text_add(t, stamp_age(span, ms));
+    else
+        text_add(t, cfg_duration_text((uint64_t)ms, span));
 }
 
 /* `of`: the object that it is a member of. */
 static void show_value(struct text *t, const struct cJSON *of, const struct cJSON *m)
 {
     const char *name = json_name(m), *s = json_value_str(m);
-    char span[32];
     int64_t n;
     bool b;
 
     if (s != NULL)
         text_show(t, s, strlen(s), 500);
-    else if (json_value_i64(m, &n) && n >= 0 && is_time_span(name))
-        text_add(t, cfg_duration_text((uint64_t)n, span));
+    else if (json_value_i64(m, &n) && n >= 0 && name != NULL && name[span_at(name)] != '\0')
+        show_span(t, name, n);
     else if (json_value_i64(m, &n))
         text_addf(t, "%lld", (long long)n);
     else if (name != NULL && json_bool(of, name, &b))
