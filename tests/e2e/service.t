@@ -186,8 +186,8 @@ set_uac dave 512; set_uac erin 512
 sign disable dave --key "$LAB_DIR/stranger.pem" --domain corp.example.com; cat "$work/bob.jws" >>"$work/m.jws"
 cordon submit --signed "$work/m.jws" >"$work/out" 2>"$work/err"
 like "$? $(cat "$work/err" "$work/out") $(ls "$spool/new" | grep -c '^01')" "^12 cordon submit: line 1: unknown-key: .* 0$" "  one that would be refused: told, and none is put"
-cordon metrics | grep -oE '^cordon_[a-z_]+' | sort -u >"$work/names"
-is "$(grep -E '^ +expr: ' "$here/docs/operations.md" | grep -oE 'cordon_[a-z_]+' | sort -u | comm -23 - "$work/names") $(grep -c '^cordon_' "$work/names")" " 11" "the metrics that docs/operations.md alerts on are there"
+grep -ohE '"cordon_[a-z_]+' "$here"/agent/service/*.c | tr -d '"' | sed 'p; s/$/_total/' | sort -u >"$work/names"
+is "$(grep -E '^ +expr: ' "$here/docs/operations.md" | grep -oE 'cordon_[a-z_]+' | sort -u | comm -23 - "$work/names")" "" "the metrics that docs/operations.md alerts on are there"
 stop "$pid"; is $? 0 "SIGTERM ends it well"
 settings "allow_privileged = yes"; start
 submit disable adm1 --json >"$work/sub"; id=$(id_of "$work/sub"); until_so held "$id"
