@@ -145,7 +145,7 @@ static void tell(const struct verify *v, const struct signed_in *in)
 /* By one key, and no configuration: genuine, and no more than that. */
 static int tell_by_key(const struct verify *v, const char *jws, size_t n, struct err *e)
 {
-    struct text payload = TEXT_INIT(INTAKE_RESULT_MAX), out = TEXT_INIT(4L * INTAKE_RESULT_MAX);
+    struct text payload = TEXT_INIT(INTAKE_BODY_MAX), out = TEXT_INIT(4L * INTAKE_BODY_MAX);
     struct intake_request r;
     struct jws_hint hint;
     char id[ID_UUID];
@@ -163,7 +163,10 @@ static int tell_by_key(const struct verify *v, const char *jws, size_t n, struct
         rc = jws_verify(v->key, alg, SIGNED_REQUEST_TYPE, jws, n, &payload, e) < 0
                  ? -1
                  : intake_request_parse(payload.s, payload.len, &r, e);
-    if (rc == 0 && v->json) {
+    if (rc == 0 && result && !v->json) {
+        (void)printf("genuine: an answer to request %s, by this key\n", id);
+        rc = lines_answer(payload.s, payload.len, e);
+    } else if (rc == 0 && v->json) {
         json_out_init(&o, &out);
         json_out_object(&o, NULL);
         json_out_str(&o, "type", "verify");
@@ -172,8 +175,8 @@ static int tell_by_key(const struct verify *v, const char *jws, size_t n, struct
         json_out_end_object(&o);
         (void)printf("%s\n", out.s);
     } else if (rc == 0 && result) {
-        (void)printf("genuine: an answer to request %s, by this key\n", id);
-        rc = lines_answer(payload.s, payload.len, e);
+        text_safe(&out, payload.s);
+        (void)printf("genuine: an answer to request %s, by this key\n  %s\n", id, out.s);
     } else if (rc == 0) {
         (void)printf("genuine: a request, by this key; whether it would be taken was not judged\n");
         lines_request(&r);
