@@ -173,12 +173,6 @@ until_so held "$id"; is $? 0 "  a restart forgets nothing"
 ask "{\"do\":\"approve\",\"id\":\"$id\",\"why\":\"looked at it\"}" >/dev/null
 until_so test -e "$results/$id.jws"
 is "$(answer "$id" verdict/verdict verdict/proof) $(uac vip1)" "genuine done everywhere 514" "approved: carried out, and answered"
-submit disable vip2 --json >"$work/sub"; id=$(id_of "$work/sub"); until_so held "$id"
-ask "{\"do\":\"decline\",\"id\":\"$id\",\"why\":\"a drill\"}" >/dev/null
-until_so test -e "$results/$id.jws"
-is "$(answer "$id" verdict/verdict verdict/rule) $(uac vip2)" "genuine refused declined 512" "declined: refused, in words"
-like "$(answer "$id" verdict/detail)" "a drill" "  with who and why"
-submit disable carol --wait=20s >"$work/out" 2>"$work/err"; is "$? $(tail -n 1 "$work/out" | cut -d' ' -f3-)" "0 done, everywhere" "submit --wait shows the answer"
 sign disable dave erin --key "$LAB_DIR/soar.pem" --domain corp.example.com
 cordon submit --signed "$work/m.jws" --wait=20s >"$work/out" 2>"$work/err"
 is "$? $(grep -c 'done, everywhere' "$work/out") $(uac dave) $(uac erin)" "0 2 514 514" "submit --signed: signed elsewhere, put here"
@@ -188,6 +182,12 @@ cordon submit --signed "$work/m.jws" >"$work/out" 2>"$work/err"
 like "$? $(cat "$work/err" "$work/out") $(ls "$spool/new" | grep -c '^01')" "^12 cordon submit: line 1: unknown-key: .* 0$" "  one that would be refused: told, and none is put"
 grep -ohE '"cordon_[a-z_]+' "$here"/agent/service/*.c | tr -d '"' | sed 'p; s/$/_total/' | sort -u >"$work/names"
 is "$(grep -E '^ +expr: ' "$here/docs/operations.md" | grep -oE 'cordon_[a-z_]+' | sort -u | comm -23 - "$work/names")" "" "the metrics that docs/operations.md alerts on are there"
+submit disable vip2 --json >"$work/sub"; id=$(id_of "$work/sub"); until_so held "$id"
+ask "{\"do\":\"decline\",\"id\":\"$id\",\"why\":\"a drill\"}" >/dev/null
+until_so test -e "$results/$id.jws"
+is "$(answer "$id" verdict/verdict verdict/rule) $(uac vip2)" "genuine refused declined 512" "declined: refused, in words"
+like "$(answer "$id" verdict/detail)" "a drill" "  with who and why"
+submit disable carol --wait=20s >"$work/out" 2>"$work/err"; is "$? $(tail -n 1 "$work/out" | cut -d' ' -f3-)" "0 done, everywhere" "submit --wait shows the answer"
 stop "$pid"; is $? 0 "SIGTERM ends it well"
 settings "allow_privileged = yes"; start
 submit disable adm1 --json >"$work/sub"; id=$(id_of "$work/sub"); until_so held "$id"
