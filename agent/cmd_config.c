@@ -4,9 +4,22 @@
 #include <string.h>
 
 #include "agent/commands.h"
+#include "agent/intake/signers.h"
 #include "agent/verdict.h"
 #include "base/text.h"
 #include "config/config.h"
+
+/* The keys that cordon run and cordon verify would read. */
+static int check_signers(const struct cfg *cfg)
+{
+    struct signers *signers = NULL;
+    struct err e;
+
+    if (signers_load(cfg, &signers, &e) < 0)
+        return cmd_fail("config", EXIT_CONFIG, "%s", e.msg);
+    signers_free(signers);
+    return 0;
+}
 
 static int check(const char *path)
 {
@@ -23,7 +36,9 @@ static int check(const char *path)
     } else {
         if (cfg_notices(cfg, &notices, &e) == 0)
             (void)fputs(notices.s, stdout);
-        (void)printf("%s: good\n", path);
+        rc = check_signers(cfg);
+        if (rc == 0)
+            (void)printf("%s: good\n", path);
     }
     text_done(&errors);
     text_done(&notices);

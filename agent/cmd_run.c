@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/commands.h"
@@ -310,6 +311,14 @@ static int serve(struct running *r, struct err *e)
     }
 }
 
+/* Where a unit sends stderr to a file, the log belongs there. */
+static bool stderr_is_journal(void)
+{
+    struct stat st;
+
+    return fstat(STDERR_FILENO, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 int cmd_run(int argc, char **argv)
 {
     struct running r = {.command = argv[0], .sigfd = -1, .lock_fd = -1};
@@ -320,7 +329,7 @@ int cmd_run(int argc, char **argv)
     if (rc != 0)
         return rc > 0 ? 0 : cmd_fail(argv[0], EXIT_USAGE, "%s", e.msg);
     if (getenv("NOTIFY_SOCKET") != NULL)
-        log_to_journal();
+        log_to_journal(stderr_is_journal() ? LOG_JOURNAL : NULL);
     code = cmd_load(&r.cfg);
     if (code != 0)
         return code;

@@ -10,13 +10,16 @@
 #include "agent/verdict.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/stamp.h"
 #include "base/text.h"
+#include "config/value.h"
 
 #define ANSWER_MAX ((size_t)4 * 1024 * 1024)
 
 struct told {
     const char *command;
     void (*tell)(struct told *t, const struct cJSON *answer); /* NULL: nothing */
+    const char *done; /* for tell_done: the word for what was done */
     bool json;
     int exit;
 };
@@ -131,33 +134,99 @@ static int ask_to(struct told *t, const char *verb, const char *id, const char *
 
 /* --- for people ------------------------------------------------------------------------------ */
 
-/* Whatever the service tells, as an indented list: a newer one may tell more. */
+enum { ON_ONE_LINE = 6 };
+
+/* An item of a list that goes on one line: a few values, and no more lists in it. */
+static bool is_small(const struct cJSON *j)
+{
+    size_t n = 0;
+
+    for (const struct cJSON *m = json_first(j); m != NULL; m = json_next(m), n++) {
+        if (json_name(m) == NULL || json_is_object(m) || json_is_array(m))
+            return false;
+    }
+    return n > 0 && n <= ON_ONE_LINE;
+}
+
+/* "per_ms" is shown as "per 10m", "proven_ms_ago" as "proven_ago 3 min". Where the _ms is, or the
+ * name's end. */
+static size_t span_at(const char *name)
+{
+    size_t n = name != NULL ? strlen(name) : 0;
+
+    if (n > strlen("_ms_ago") && text_ends_nocase(name, "_ms_ago"))
+        return n - strlen("_ms_ago");
+    return n > strlen("_ms") && text_ends_nocase(name, "_ms") ? n - strlen("_ms") : n;
+}
+
+static void show_name(struct text *t, const char *name)
+{
+    size_t at = span_at(name);
+
+    text_show(t, name, at, 64);
+    if (name[at] != '\0')
+        text_add(t, name + at + strlen("_ms"));
+}
+
+static void show_span(struct text *t, const char *name, int64_t ms)
+{
+    char span[STAMP_TEXT];
+
+    if (text_ends_nocase(name, "_ago"))
+        text_add(t, stamp_age(span, ms));
+    else
+        text_add(t, cfg_duration_text((uint64_t)ms, span));
+}
+
+/* `of`: the object that it is a member of. */
+static void show_value(struct text *t, const struct cJSON *of, const struct cJSON *m)
+{
+    const char *name = json_name(m), *s = json_value_str(m);
+    int64_t n;
+    bool b;
+
+    if (s != NULL)
+        text_show(t, s, strlen(s), 500);
+    else if (json_value_i64(m, &n) && n >= 0 && name != NULL && name[span_at(name)] != '\0')
+        show_span(t, name, n);
+    else if (json_value_i64(m, &n))
+        text_addf(t, "%lld", (long long)n);
+    else if (name != NULL && json_bool(of, name, &b))
+        text_add(t, b ? "yes" : "no");
+    else
+        text_add(t, "none");
+}
+
+/* Whatever the service tells, as an indented list: a newer one may tell more. What is empty is
+ * left out. */
 static void show_members(struct text *t, const struct cJSON *j, unsigned depth)
 {
     for (const struct cJSON *m = json_first(j); m != NULL && depth < 8; m = json_next(m)) {
         const char *name = json_name(m), *s = json_value_str(m);
-        int64_t n;
-        bool b;
+        bool small = name == NULL && is_small(m);
 
-        if (depth == 0 && name != NULL && strcmp(name, "type") == 0)
+        if ((depth == 0 && name != NULL && strcmp(name, "type") == 0) || (s != NULL && *s == '\0'))
             continue;
         text_addf(t, "%*s", (int)(2 * depth), "");
         if (name != NULL)
-            text_show(t, name, strlen(name), 64);
+            show_name(t, name);
         else
             text_addc(t, '-');
-        if (s != NULL || json_first(m) == NULL)
+        for (const struct cJSON *k = small ? json_first(m) : NULL; k != NULL; k = json_next(k)) {
+            if ((s = json_value_str(k)) != NULL && *s == '\0')
+                continue;
+            text_add(t, k == json_first(m) ? " " : "  ");
+            show_name(t, json_name(k));
             text_addc(t, ' ');
-        if (s != NULL)
-            text_show(t, s, strlen(s), 500);
-        else if (json_value_i64(m, &n))
-            text_addf(t, "%lld", (long long)n);
-        else if (name != NULL && json_bool(j, name, &b))
-            text_add(t, b ? "yes" : "no");
-        else if (json_first(m) == NULL)
-            text_addc(t, '-');
+            show_value(t, m, k);
+        }
+        if (!small && json_first(m) == NULL) {
+            text_addc(t, ' ');
+            show_value(t, j, m);
+        }
         text_addc(t, '\n');
-        show_members(t, m, depth + 1);
+        if (!small)
+            show_members(t, m, depth + 1);
     }
 }
 
@@ -201,6 +270,17 @@ static void tell_metrics(struct told *t, const struct cJSON *j)
 
     (void)t;
     (void)fputs(s != NULL ? s : "", stdout);
+}
+
+static void tell_done(struct told *t, const struct cJSON *j)
+{
+    CLEANUP(text_done) struct text who = TEXT_INIT(4096);
+    const char *by = json_str(j, "by");
+
+    if (by != NULL)
+        text_show(&who, by, strlen(by), 200);
+    if (!t->json)
+        (void)printf("%s%s%s\n", t->done, who.len > 0 ? ", by " : "", who.s);
 }
 
 /* --- the commands ---------------------------------------------------------------------------- */
@@ -280,7 +360,11 @@ int cmd_metrics(int argc, char **argv)
 /* approve and decline */
 int cmd_decide(int argc, char **argv)
 {
-    struct told t = {.command = argv[0]};
+    struct told t = {
+        .command = argv[0],
+        .tell = tell_done,
+        .done = strcmp(argv[0], "approve") == 0 ? "approved" : "declined",
+    };
     struct typed o;
 
     if (!read_line(argc, argv, true, 1, "which request? (cordon pending lists them)", &o))
@@ -293,14 +377,15 @@ int cmd_decide(int argc, char **argv)
 
 int cmd_brake(int argc, char **argv)
 {
-    struct told t = {.command = argv[0]};
+    struct told t = {.command = argv[0], .tell = tell_done, .done = "released"};
     struct typed o;
 
     if (!read_line(argc, argv, true, 1, "status or release?", &o))
         return o.rc;
     t.json = o.json;
     if (strcmp(argv[optind], "status") == 0) {
-        t.json = false;
+        if (o.json)
+            return cmd_fail(argv[0], EXIT_USAGE, "--json: cordon status --json has the brake, too");
         t.tell = tell_brake;
         return ask_to(&t, "status", NULL, NULL, NULL);
     }
@@ -313,7 +398,7 @@ int cmd_brake(int argc, char **argv)
 
 int cmd_log_level(int argc, char **argv)
 {
-    struct told t = {.command = argv[0]};
+    struct told t = {.command = argv[0], .tell = tell_done, .done = "set"};
     struct typed o;
 
     if (!read_line(argc, argv, false, 1, "which level? error, warning, info or debug", &o))

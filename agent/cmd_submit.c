@@ -1,6 +1,7 @@
 /* agent/cmd_submit.c -- sign requests, and put them on the queue or into a file.
  *
  *   arguments -> one request for each account -> all checked and signed -> all written, or none
+ *   --signed: messages signed elsewhere -> each judged as the agent will -> all put, or none
  */
 #include <getopt.h>
 #include <pwd.h>
@@ -26,7 +27,7 @@ enum { PEM_MAX = 64 * 1024, ACCOUNTS_MAX = 1000 };
 
 struct args {
     struct intake_request request; /* but for id, account and times */
-    const char *key, *out, *domain;
+    const char *key, *out, *domain, *ready;
     uint64_t expires_ms, wait_ms;
     bool wait, json, on_prem, cloud;
     char **accounts;
@@ -46,6 +47,7 @@ enum {
     OPT_REQUESTER,
     OPT_DOMAIN,
     OPT_OUT,
+    OPT_SIGNED,
     OPT_WAIT,
     OPT_ON_PREM,
     OPT_CLOUD,
@@ -66,6 +68,7 @@ static const struct option long_options[] = {{"key", required_argument, NULL, OP
                                              {"requester", required_argument, NULL, OPT_REQUESTER},
                                              {"domain", required_argument, NULL, OPT_DOMAIN},
                                              {"out", required_argument, NULL, OPT_OUT},
+                                             {"signed", required_argument, NULL, OPT_SIGNED},
                                              {"wait", optional_argument, NULL, OPT_WAIT},
                                              {"on-prem", no_argument, NULL, OPT_ON_PREM},
                                              {"cloud", no_argument, NULL, OPT_CLOUD},
@@ -114,6 +117,9 @@ static int take_option(struct args *a, int c, const char *value, struct err *e)
         return take(a->request.audience, sizeof(a->request.audience), "--domain", value, e);
     case OPT_OUT:
         a->out = value;
+        return 0;
+    case OPT_SIGNED:
+        a->ready = value;
         return 0;
     case OPT_WAIT:
         a->wait = true;
@@ -167,6 +173,11 @@ static int parse_args(struct args *a, int argc, char **argv, struct err *e)
         if (take_option(a, c, optarg, e) < 0)
             return -1;
     }
+    if (a->ready != NULL && (optind < argc || a->key != NULL || a->out != NULL))
+        return err_set(e, ERR_USAGE, 0,
+                       "--signed goes with --wait and --json only: the rest is in the messages");
+    if (a->ready != NULL)
+        return 0;
     if (optind + 2 > argc)
         return err_set(e, ERR_USAGE, 0, "which action, of which account? (--help)");
     if (!action_parse(argv[optind], &a->request.action))
@@ -284,6 +295,68 @@ static int to_queue(const struct args *a, const struct cfg *cfg, const struct si
     return rc;
 }
 
+/* --- signed elsewhere ---------------------------------------------------------------------------
+ */
+
+/* Those of one file, one a line. A message that the agent would refuse is told here, by its line,
+ * and none is put: who is at the queue hears of it, and not the agent's log alone. */
+static int judge_ready(const struct signers *signers, const struct text *t, struct signed_in *in,
+                       struct submit_item *items, size_t *ret_count, struct err *e)
+{
+    int64_t now = stamp_now_ms();
+    size_t count = 0, at = 0, n;
+
+    for (size_t from = 0; from < t->len; from += n + 1) {
+        const char *s = t->s + from, *nl = memchr(s, '\n', t->len - from);
+
+        n = nl != NULL ? (size_t)(nl - s) : t->len - from;
+        at++;
+        if (n == 0 || (n == 1 && s[0] == '\r'))
+            continue;
+        if (count == ACCOUNTS_MAX)
+            return err_set(e, ERR_USAGE, 0, "more than %d messages", ACCOUNTS_MAX);
+        signed_verify(signers, s, n, now, 0, &in[count]);
+        if (in[count].outcome != SIGNED_GOOD)
+            return err_set(e, ERR_REFUSED, 0, "line %zu: %s: %s; none was put on the queue", at,
+                           signed_word(in[count].outcome), in[count].why);
+        items[count] =
+            (struct submit_item){.id = in[count].request.id,
+                                 .account = in[count].request.account,
+                                 .jws = s,
+                                 .n = n,
+                                 .ttl_ms = (uint64_t)(in[count].request.expires_ms - now)};
+        count++;
+    }
+    *ret_count = count;
+    return count > 0 ? 0 : err_set(e, ERR_USAGE, 0, "no message in it");
+}
+
+static int put_ready(const struct args *a, const struct cfg *cfg, int *ret_exit, struct err *e)
+{
+    CLEANUP(text_done) struct text t = TEXT_INIT((size_t)ACCOUNTS_MAX * SIGNED_MAX);
+    struct signed_in *in = calloc(ACCOUNTS_MAX, sizeof(*in));
+    struct submit_item *items = calloc(ACCOUNTS_MAX, sizeof(*items));
+    struct signers *signers = NULL;
+    uint64_t wait_ms = a->wait_ms;
+    size_t count = 0;
+    int rc = in == NULL || items == NULL ? err_set(e, ERR_NOMEM, 0, "requests") : 0;
+
+    if (rc == 0)
+        rc = signers_load(cfg, &signers, e);
+    if (rc == 0 && file_read_any(a->ready, t.max, &t, e) < 0)
+        rc = cmd_file_failed(e, a->ready);
+    if (rc == 0)
+        rc = judge_ready(signers, &t, in, items, &count, e);
+    for (size_t i = 0; a->wait && a->wait_ms == 0 && i < count; i++)
+        wait_ms = items[i].ttl_ms > wait_ms ? items[i].ttl_ms : wait_ms;
+    if (rc == 0)
+        rc = submit_put(cfg, items, count, wait_ms, a->json, ret_exit, e);
+    signers_free(signers);
+    free(items);
+    free(in);
+    return rc;
+}
+
 static int carry_out(struct args *a, const struct cfg *cfg, int *ret_exit, struct err *e)
 {
     CLEANUP(secret_freep) struct secret *pem = NULL;
@@ -318,6 +391,15 @@ int cmd_submit(int argc, char **argv)
 
     if (rc != 0)
         return rc > 0 ? 0 : cmd_fail(argv[0], EXIT_USAGE, "%s", e.msg);
+    if (a.ready != NULL) {
+        code = cmd_load(&cfg);
+        if (code == 0 && put_ready(&a, cfg, &code, &e) < 0)
+            code = cmd_fail(
+                argv[0], e.code == ERR_REFUSED ? verdict_exit(VERDICT_REFUSED) : cmd_exit_for(&e),
+                "%s", e.msg);
+        cfg_free(cfg);
+        return code;
+    }
     /* Whoever only signs needs no configuration. */
     if (a.out == NULL || a.domain == NULL) {
         code = cmd_load(&cfg);

@@ -14,6 +14,7 @@
 #include "agent/verdict.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/stamp.h"
 
 enum { PEM_MAX = 64 * 1024, FILE_MAX = 64 * 1024 * 1024 };
@@ -63,6 +64,40 @@ static void lines_request(const struct intake_request *r)
     if (n > 0)
         options[n - 1] = '\0';
     line("options", options);
+}
+
+/* What a person wants to know of an answer; --json has all of it. */
+static int lines_answer(const char *payload, size_t n, struct err *e)
+{
+    static const struct {
+        const char *label, *member;
+    } rows[] = {
+        {"agent", "agent"},
+        {"time", "time"},
+        {"signer", "signer"},
+        {"outcome", "outcome"},
+        {"detail", "detail"},
+        {"action", "verdict/action"},
+        {"account", "verdict/account"},
+        {"verdict", "verdict/verdict"},
+        {"proof", "verdict/proof"},
+        {"rule", "verdict/rule"},
+        {"detail", "verdict/detail"},
+        {"case", "verdict/case"},
+        {"ledger", "ledger/head"},
+    };
+    static const struct json_limits lim = {
+        .bytes = INTAKE_RESULT_MAX, .members = 100000, .string = INTAKE_RESULT_MAX};
+    CLEANUP(json_freep) struct cJSON *j = NULL;
+
+    if (json_parse(payload, n, &lim, &j, e) < 0)
+        return -1;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *s = json_value_str(json_at(j, rows[i].member));
+
+        line(rows[i].label, s != NULL ? s : "");
+    }
+    return 0;
 }
 
 static void tell(const struct verify *v, const struct signed_in *in)
@@ -131,7 +166,10 @@ static int tell_by_key(const struct verify *v, const char *jws, size_t n, struct
         rc = jws_verify(v->key, alg, SIGNED_REQUEST_TYPE, jws, n, &payload, e) < 0
                  ? -1
                  : intake_request_parse(payload.s, payload.len, &r, e);
-    if (rc == 0 && v->json) {
+    if (rc == 0 && result && !v->json) {
+        (void)printf("genuine: an answer to request %s, by this key\n", id);
+        rc = lines_answer(payload.s, payload.len, e);
+    } else if (rc == 0 && v->json) {
         json_out_init(&o, &out);
         json_out_object(&o, NULL);
         json_out_str(&o, "type", "verify");

@@ -158,7 +158,9 @@ static const struct {
      "  --clear-never-expires, --must-change, --mfa, --audit, --idp okta: as with the action\n"
      "  --steps            the answer lists the steps\n"
      "  --wait[=TIME]      wait for the answers, and show them (default: until it expires)\n"
-     "  --out FILE|-       write it there instead of onto the queue: one a line\n  --json\n"},
+     "  --out FILE|-       write it there instead of onto the queue: one a line\n"
+     "  --signed FILE|-    put these, signed elsewhere by --out, onto the queue; one that would\n"
+     "                     be refused is told, and then none is put\n  --json\n"},
     {"verify", "A signed request, or several, one a line: who signed it, would it be taken now, "
                "what does it\n"
                "say? Ends with 12 where one would be refused.\n\n"
@@ -207,7 +209,7 @@ const struct command commands[] = {
     {"winrm", cmd_winrm, "identify | pull [options] HOST", "WinRM by hand, for a first look"},
     {"run", cmd_run, "[--once] [--allow-root]", "the service: drain the queue, carry out, answer"},
     {"key", cmd_key, "new [--type TYPE] --out FILE | show FILE", "key pairs for signed requests"},
-    {"submit", cmd_submit, "ACTION [options] ACCOUNT...",
+    {"submit", cmd_submit, "ACTION [options] ACCOUNT... | --signed FILE|-",
      "sign a request, and put it on the queue"},
     {"verify", cmd_verify, "[--key FILE] [--json] FILE|-", "a signed request: would it be taken?"},
     {"status", cmd_status, "[--json]", "how the running service is"},

@@ -5,6 +5,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/stamp.h"
@@ -15,6 +18,7 @@
 
 static enum log_level shown_level = LOG_WARNING_LEVEL;
 static bool journal;
+static int journal_fd = -1; /* for the life of the process */
 static char ring[RING][LINE];
 static unsigned ring_next, ring_count;
 /* Jobs on the pool may log too. */
@@ -28,9 +32,57 @@ void log_set_level(enum log_level level)
     shown_level = level;
 }
 
-void log_to_journal(void)
+void log_to_journal(const char *path)
 {
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    CLEANUP(cleanup_fdp) int fd = -1;
+
     journal = true;
+    if (path == NULL || strlen(path) >= sizeof(to.sun_path))
+        return;
+    memcpy(to.sun_path, path, strlen(path) + 1);
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0) {
+        journal_fd = fd;
+        fd = -1;
+    }
+}
+
+/* Of "request=R case=C held ..." the words in front that name something: a field each. The first
+ * word of another kind ends them, so that nothing quoted further on becomes one. */
+static void add_fields(struct text *t, const char *s)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz_";
+
+    for (size_t name, n; (name = strspn(s, letters)) > 0 && name < 32 && s[name] == '=';
+         s += n + (s[n] == ' ')) {
+        n = strcspn(s, " ");
+        if (n == name + 1)
+            continue;
+        text_add(t, "CORDON_");
+        for (size_t i = 0; i < name; i++)
+            text_addc(t, (char)(s[i] == '_' ? '_' : s[i] - 'a' + 'A'));
+        text_addn(t, s + name, n - name);
+        text_addc(t, '\n');
+    }
+}
+
+/* One line, "<4>request=R held": never more than one, so the simple form of systemd's protocol
+ * will do. A journal that does not take it (it is restarting, it is full) leaves stderr. */
+static void emit(const char *line)
+{
+    struct text t = TEXT_INIT(8 * LINE);
+    ssize_t sent = -1;
+
+    if (journal_fd >= 0 && line[0] == '<') {
+        text_addf(&t, "PRIORITY=%c\nSYSLOG_IDENTIFIER=cordon\nMESSAGE=%s\n", line[1], line + 3);
+        add_fields(&t, line + 3);
+        if (!t.failed)
+            sent = send(journal_fd, t.s, t.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    text_done(&t);
+    if (sent < 0)
+        (void)fprintf(stderr, "%s\n", line);
 }
 
 bool log_level_parse(const char *s, enum log_level *ret)
@@ -76,10 +128,10 @@ void log_at(enum log_level level, const char *fmt, ...)
         /* What led here, in order, then the error itself. */
         if (level == LOG_ERROR_LEVEL) {
             for (unsigned i = 0; i < ring_count; i++)
-                (void)fprintf(stderr, "%s\n", ring[(ring_next + RING - ring_count + i) % RING]);
+                emit(ring[(ring_next + RING - ring_count + i) % RING]);
             ring_count = 0;
         }
-        (void)fprintf(stderr, "%s\n", line);
+        emit(line);
     }
     (void)pthread_mutex_unlock(&lock);
 }

@@ -12,8 +12,12 @@
 enum log_level { LOG_ERROR_LEVEL, LOG_WARNING_LEVEL, LOG_INFO_LEVEL, LOG_DEBUG_LEVEL };
 
 void log_set_level(enum log_level level); /* default: warning */
-/* stderr is the journal's: it has the time itself, and wants the level as "<3>" (sd-daemon(3)). */
-void log_to_journal(void);
+/* The journal has the time itself. Events go to its socket, with fields: PRIORITY, and of what
+ * leads the sentence, "request=R case=C held", CORDON_REQUEST=R and CORDON_CASE=C. Where there is
+ * no such socket, or `path` is NULL, they go to stderr with the level as "<3>" (sd-daemon(3)).
+ * Once. */
+#define LOG_JOURNAL "/run/systemd/journal/socket"
+void log_to_journal(const char *path);
 bool log_level_parse(const char *s, enum log_level *ret);
 
 void log_at(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

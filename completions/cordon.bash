@@ -87,7 +87,7 @@ _cordon() {
     key) words="$plain --type --out new show" ;;
     submit)
         words="$plain --key --expires --reason --ticket --requester --domain --on-prem --cloud
-            --clear-never-expires --must-change --mfa --audit --idp --steps --wait --out
+            --clear-never-expires --must-change --mfa --audit --idp --steps --wait --out --signed
             disable enable expire-password reset-password contain revoke mark-compromised dismiss-risk"
         ;;
     verify)

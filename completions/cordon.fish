@@ -119,6 +119,7 @@ complete -c cordon -n '__fish_seen_subcommand_from key submit' -l out -rF -d 'wh
 complete -c cordon -n '__fish_seen_subcommand_from submit verify' -l key -rF -d 'the key'
 complete -c cordon -n '__fish_seen_subcommand_from submit' -l expires -x -d 'how long it is good'
 complete -c cordon -n '__fish_seen_subcommand_from submit' -l requester -x -d 'who asks'
+complete -c cordon -n '__fish_seen_subcommand_from submit' -l signed -rF -d 'put these onto the queue'
 complete -c cordon -n '__fish_seen_subcommand_from submit' -l steps -d 'the answer lists the steps'
 complete -c cordon -n '__fish_seen_subcommand_from submit' -l wait -d 'wait for the answers'
 complete -c cordon -n '__fish_seen_subcommand_from key verify' -F

@@ -95,7 +95,9 @@ static int load_one(struct signers *s, const struct cfg_signer *of, bool next, s
         signers_add(s, of, next, pem.s, pem.len, e) < 0) {
         if (e->code != ERR_NOMEM)
             e->code = ERR_CONFIG;
-        rc = err_wrap(e, "[signer/%s] %s: '%s'", of->name, next ? "next_key" : "key", path);
+        rc = strstr(e->msg, path) != NULL
+                 ? err_wrap(e, "[signer/%s] %s", of->name, next ? "next_key" : "key")
+                 : err_wrap(e, "[signer/%s] %s: '%s'", of->name, next ? "next_key" : "key", path);
     }
     text_done(&pem);
     return rc;

@@ -183,6 +183,15 @@ until_so held "$id"; is $? 0 "  a restart forgets nothing"
 ask "{\"do\":\"approve\",\"id\":\"$id\",\"why\":\"looked at it\"}" >/dev/null
 until_so test -e "$results/$id.jws"
 is "$(answer "$id" verdict/verdict verdict/proof) $(uac vip1)" "genuine done everywhere 514" "approved: carried out, and answered"
+sign disable dave erin --key "$LAB_DIR/soar.pem" --domain corp.example.com
+cordon submit --signed "$work/m.jws" --wait=20s >"$work/out" 2>"$work/err"
+is "$? $(grep -c 'done, everywhere' "$work/out") $(uac dave) $(uac erin)" "0 2 514 514" "submit --signed: signed elsewhere, put here"
+set_uac dave 512; set_uac erin 512
+sign disable dave --key "$LAB_DIR/stranger.pem" --domain corp.example.com; cat "$work/bob.jws" >>"$work/m.jws"
+cordon submit --signed "$work/m.jws" >"$work/out" 2>"$work/err"
+like "$? $(cat "$work/err" "$work/out") $(ls "$spool/new" | grep -c '^01')" "^12 cordon submit: line 1: unknown-key: .* 0$" "  one that would be refused: told, and none is put"
+grep -ohE '"cordon_[a-z_]+' "$here"/agent/service/*.c | tr -d '"' | sed 'p; s/$/_total/' | sort -u >"$work/names"
+is "$(grep -E '^ +expr: ' "$here/docs/operations.md" | grep -oE 'cordon_[a-z_]+' | sort -u | comm -23 - "$work/names")" "" "the metrics that docs/operations.md alerts on are there"
 submit disable vip2 --json >"$work/sub"; id=$(id_of "$work/sub"); until_so held "$id"
 ask "{\"do\":\"decline\",\"id\":\"$id\",\"why\":\"a drill\"}" >/dev/null
 until_so test -e "$results/$id.jws"
@@ -305,6 +314,11 @@ run_conf=$LAB_DIR/two.conf start "$LAB_DIR/state2" 2; two=$pid
 for _ in $(seq 200); do [ -e "$results/$id.jws" ] && break; sleep 0.1; done
 is "$(answer "$id" agent verdict/verdict) $(uac "$account") $(changes "$account")" "genuine two done 546 1" "one dies in mid-case: the other proves its state and answers"
 stop "$two"
+# --- all that was said, by the schemas
+"$here/tests/standin/standin" help >/dev/null 2>&1 # gets ajv, the first time
+"$(command -v node || command -v nodejs)" "$here/tests/schema/real.js" "$work"/*.jws "$results"/*.jws >"$work/out" 2>&1
+is "$?" 0 "every request and answer is by its schema"
+like "$(tail -n 1 "$work/out")" "^[1-9][0-9]* request, [1-9][0-9]* result(, [0-9]+ [a-z]+)*: done expired not-allowed refused( |$)" "  answers of all kinds"
 cat "$work"/once.err "$work"/run.* | grep -E -A 12 'Sanitizer|runtime error|cordon: bug' >"$work/out"; : >"$work/err"
 is "$(grep -c . "$work/out")" 0 "the sanitizers have nothing to say"
 done_testing

@@ -73,7 +73,10 @@ like "$(head -n 1 out)" '"signer":null,"kid":null,"alg":null,"digest":null}$' "a
 echo hello | "$cordon" verify - >out 2>err; is "$?" 12 "no message at all"
 sed -i 's/^next_key.*/not_after = 2026-01-01/' cordon.conf
 try verify --json r.jws; is "$rc $(outcome)" "12 key-no-longer-valid key-no-longer-valid " "a key whose time is over"
+sed -i "s|^key = .*|key = $work/gone.pub|" cordon.conf
+try config check; is "$rc $(cat out)" "78 " "config check: a key that is not there"
 sed -i "s|^key = .*|key = $work/soar.pem|" cordon.conf
+try config check; is "$rc" 78 "config check: a private key"
 try verify r.jws; is "$rc" 78 "a private key in the configuration"
 
 # --- without a configuration

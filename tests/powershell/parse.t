@@ -63,17 +63,24 @@ sed -n '/^set /,$p' installer/ad-delegate.sh | guids >"$dir/theirs"
 diff "$dir/ours" "$dir/theirs" >"$dir/out" && [ "$(wc -l <"$dir/ours")" = 6 ]
 ok $? "Grant-CordonRights.ps1 and ad-delegate.sh name the same attributes and rights"
 
+# The same permissions on Graph, in the script that grants them and in the document; but for what the document warns of.
+permissions() { grep -oE '[A-Z][A-Za-z-]+(\.[A-Z][A-Za-z]+)*\.(All|Directory)\b' | sort -u; }
+sed -n '/^\$table = /,/^)/p' installer/entra/Grant-CordonGraph.ps1 | permissions >"$dir/ours"
+permissions <docs/permissions.md | grep -vxE 'Directory.ReadWrite.All|User.ReadWrite.All|UserAuthenticationMethod.Read.All' >"$dir/theirs"
+diff "$dir/ours" "$dir/theirs" >"$dir/out" && [ "$(wc -l <"$dir/ours")" -ge 17 ]
+ok $? "Grant-CordonGraph.ps1 and docs/permissions.md name the same permissions"
+
 # What the documents and the scripts themselves tell people to type.
 : >"$dir/out"
 mentions=0
 while IFS= read -r line; do
     script=$(grep -oE '^[A-Za-z]+-Cordon[A-Za-z]*\.ps1' <<<"$line")
     mentions=$((mentions + 1))
-    [ -e "installer/windows/$script" ] || { echo "no $script" >>"$dir/out"; continue; }
+    file=$(printf '%s\n' "${scripts[@]}" | grep "/$script\$") || { echo "no $script" >>"$dir/out"; continue; }
     while read -r p; do
-        grep -qE "^ +(\[.*\])*\\\$${p#-}\b" "installer/windows/$script" || echo "$script has no $p" >>"$dir/out"
+        grep -qE "^ +(\[.*\])*\\\$${p#-}\b" "$file" || echo "$script has no $p" >>"$dir/out"
     done < <(grep -oE ' -[A-Z][A-Za-z]+' <<<"${line//(*)/}" | grep -vxE ' -(WhatIf|Confirm|Verbose|Check)')
-done < <(cat docs/windows-setup.md installer/README.md "${scripts[@]}" | grep -oE "[A-Za-z]+-Cordon[A-Za-z]*\.ps1[^\`\"|]*")
+done < <(cat docs/windows-setup.md docs/permissions.md docs/operations.md installer/README.md "${scripts[@]}" | grep -oE "[A-Za-z]+-Cordon[A-Za-z]*\.ps1[^\`\"|]*")
 [ "$mentions" -ge 30 ] && [ ! -s "$dir/out" ]
 ok $? "the scripts and parameters that are named ($mentions times) are there"
 
@@ -139,6 +146,7 @@ try bad "... with its domain" "translated" <<<"\$a = 'CORP\\Domain Admins'"
 try bad "... in a filter" "translated" <<<"Get-ADGroup -LDAPFilter '(cn=Event Log Readers)'"
 try bad "a subcategory by its name" "translated" <<<"& auditpol.exe /get '/subcategory:User Account Management'"
 try bad "a firewall rule by its name" "take -Name or -Group" <<<"Get-NetFirewallRule -DisplayName 'x'"
+try bad "a colon behind a variable" "a colon behind a variable" <<<'$b = "granted: $a: x"'
 try bad "an alias" "an alias" <<<'Get-X | % { $_ }'
 try bad "what cannot be seen" "it can't be seen" <<<'. $file'
 try bad "text made a program" "text must not be run" <<<'[scriptblock]::Create($a).Invoke()'

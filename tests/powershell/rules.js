@@ -159,6 +159,10 @@ function check(file, parse, common) {
             const s = unquoted(n.text);
             if (TRANSLATED.test(s) || IN_FILTER.test(s) || BY_NAME.test(s)) say(n, `by a name that is translated: ${s}`);
         }
+        // "$name: x" is a variable of a drive "name:", and an error; the grammar takes it.
+        if (n.type === 'expandable_string_literal' && /(^|[^`])\$\w+:(?![\w:])/.test(n.text)) {
+            say(n, 'a colon behind a variable in a string: write ${name}:');
+        }
         if (n.type === 'command' && /^(Get|Set|Enable|Disable|Remove)-NetFirewallRule$/i.test(text(n.name)) &&
             parameters(n).some((p) => p === '-displayname' || p === '-displaygroup')) {
             say(n, 'by a name that is translated: take -Name or -Group');
