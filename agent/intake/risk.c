@@ -29,6 +29,7 @@
 enum {
     USERS_MAX = 5000,
     AGAIN_MS = 3600 * 1000,
+    AGAIN_SOON_MS = 30 * 1000,
     GOOD_FOR_MS = 3600 * 1000, /* from issued to expires */
     TYPES = 200,
     ERRORS = 3,
@@ -252,6 +253,19 @@ void intake_risk_configure(struct intake_risk *r, const struct cfg *cfg)
     r->asked_count = 0; /* what did not count may count now */
     r->again = r->polling;
     if (!r->polling && arm(r, 0, &e) < 0)
+        log_error("risk: %s: Identity Protection is not asked any more", e.msg);
+}
+
+void intake_risk_again(struct intake_risk *r)
+{
+    struct err e;
+    struct reading rd = {.r = r, .e = &e};
+
+    r->known_count = r->asked_count = 0;
+    r->again = r->polling;
+    if (ledger_each(r->ledger, NULL, 0, on_record, &rd, &e) < 0 || rd.failed)
+        log_error("risk: %s", e.msg); /* what was taken is known by its id */
+    if (!r->polling && arm(r, AGAIN_SOON_MS, &e) < 0)
         log_error("risk: %s: Identity Protection is not asked any more", e.msg);
 }
 

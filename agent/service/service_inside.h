@@ -4,6 +4,7 @@
  *   intake.c   one message's life       job.c     one request in hand, to its answer
  *   held.c     what waits for people    resume.c  the ledger's open requests, at the start
  *   answer.c   the signed answer        outbox.c  its way out
+ *   own.c      requests of our own      risks.c   made from what Identity Protection finds
  */
 #ifndef CORDON_AGENT_SERVICE_INSIDE_H
 #define CORDON_AGENT_SERVICE_INSIDE_H
@@ -75,6 +76,7 @@ struct job {
     struct loop_timer *timer;
     unsigned tries;        /* of a write that fails */
     bool taken_over;       /* another agent may have acted on it */
+    bool hold;             /* whatever the guards say: a person must say yes */
     bool approved, twice;  /* by one person, by two */
     bool deciding;         /* a decision is on its way to disk */
     bool elsewhere;        /* another agent ended it: it is closed here, and nobody is told */
@@ -111,6 +113,22 @@ bool job_begun(const struct job *j);
 /* Its message is somebody else's now, or gone. */
 void job_message_lost(struct job *j, bool gone);
 void job_free(struct job *j);
+
+/* --- own.c: requests that nobody sent ------------------------------------------------------ */
+
+/* Take one of our own: on disk with this turn, and then a job like others, by nobody's signature.
+ * `what`: what made it ("risk:...", "hold_watch:..."). One that was taken before: 0 again.
+ * ERR_BUSY: not now. ERR_CONFLICT: somebody signed another one with this id. */
+int own_request(struct service *s, const struct intake_request *q, const char *what, bool hold,
+                struct err *e);
+/* It did not get to disk: whoever made it shall offer it again. */
+void own_lost(struct job *j);
+
+/* --- risks.c, tenant.c ------------------------------------------------------------------------ */
+
+int risks_open(struct service *s, struct err *e); /* where there is [risk] */
+void risks_close(struct service *s);
+bool risks_asked(const struct service *s); /* nothing is to come of what there was at the start */
 
 /* --- held.c --------------------------------------------------------------------------------- */
 void held_begin(struct job *j); /* writes "held", then waits */
@@ -186,6 +204,9 @@ struct service {
     struct queue *queue; /* of `link` */
     struct outbox *outbox;
     struct brake *brake;
+    struct cloud *tenant;      /* Graph, for the service itself; NULL: no [entra], or: */
+    struct err tenant_failed;  /* why it cannot be used */
+    struct intake_risk *risks; /* NULL: no [risk] */
     struct control *control;
     struct place *places;
     size_t place_count;
