@@ -507,27 +507,14 @@ static void on_entra(void *arg, const struct entra_user *u, const struct err *e)
         user_over(r);
 }
 
-/* The same id for the same detection, whenever it is offered: a UUID of our own making (RFC 9562
- * 5.8, version 8). */
+/* The same id for the same detection, whenever it is offered. */
 static int request_id(const char *detection, char ret[ID_UUID], struct err *e)
 {
     static const char space[] = "cordon Identity Protection ";
     char name[sizeof(space) + sizeof(struct detection_id)];
-    uint8_t hash[ID_SHA256];
-    size_t at = 0;
 
     (void)snprintf(name, sizeof(name), "%s%s", space, detection);
-    if (id_sha256(name, strlen(name), hash, e) < 0)
-        return -1;
-    hash[6] = (uint8_t)((hash[6] & 0x0F) | 0x80);
-    hash[8] = (uint8_t)((hash[8] & 0x3F) | 0x80);
-    for (size_t i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            ret[at++] = '-';
-        id_hex(ret + at, hash + i, 1);
-        at += 2;
-    }
-    return 0;
+    return id_uuid_of(name, ret, e);
 }
 
 /* Which of our domains the account is in; NULL: none of them. */

@@ -380,6 +380,8 @@ static void on_case(void *arg, struct casefile *cf)
         job_move(j, JOB_HOLDING);
         held_begin(j);
     } else {
+        s->verdicts[cf->verdict]++;
+        watchers_ended(j);
         job_answer(j);
     }
     service_wake(s);
@@ -400,6 +402,7 @@ void job_end(struct job *j, enum verdict v, const char *rule, const char *fmt, .
     va_list ap;
 
     j->end_verdict = v;
+    j->s->verdicts[v]++;
     j->end_rule = rule;
     va_start(ap, fmt);
     (void)vsnprintf(j->end_why, sizeof(j->end_why), fmt, ap);

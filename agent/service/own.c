@@ -78,4 +78,5 @@ void own_lost(struct job *j)
 {
     if (text_starts(j->message_id, "risk:") && j->s->risks != NULL)
         intake_risk_again(j->s->risks);
+    watchers_lost(j->s, j->message_id);
 }

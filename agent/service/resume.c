@@ -83,10 +83,12 @@ int resume_one(struct service *s, const struct request_entry *en, struct job **r
         j->give_up_ms = INT64_MAX; /* people wanted it done, and we were away */
         /* fall through */
     default:
-        if (has_ended(j))
+        if (has_ended(j)) {
+            watchers_ended(j);
             job_answer(j);
-        else
+        } else {
             reopen_logs(j);
+        }
         break;
     }
     *ret_job = j;

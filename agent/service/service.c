@@ -16,6 +16,7 @@
 
 #include "agent/cloud.h"
 #include "agent/service/control.h"
+#include "agent/service/holdwatch.h"
 #include "agent/service/link.h"
 #include "agent/service/tell.h"
 #include "base/cleanup.h"
@@ -208,10 +209,10 @@ static int open_all(struct service *s, struct err *e)
         return err_set(e, ERR_CONFIG, 0,
                        "there is no [signer/NAME]: nobody's requests could be taken");
     if (open_keys(s, e) < 0 || open_rates(s, e) < 0 || open_ledger(s, e) < 0 ||
-        open_queue(s, e) < 0 || open_places(s, e) < 0 || resume_all(s, e) < 0)
+        open_queue(s, e) < 0 || open_places(s, e) < 0)
         return -1;
     open_tenant(s);
-    if (risks_open(s, e) < 0)
+    if (watchers_open(s, e) < 0 || resume_all(s, e) < 0 || risks_open(s, e) < 0)
         return -1;
     s->tick = loop_timer_start(s->loop, TICK_MS, tick, s);
     if (s->tick == NULL)
@@ -254,6 +255,7 @@ void service_close(struct service *s)
         return;
     s->stopping = true;
     risks_close(s);
+    watchers_close(s);
     control_close(&s->control);
     loop_timer_stop(&s->poll);
     loop_timer_stop(&s->tick);
@@ -432,6 +434,7 @@ void service_stop(struct service *s, bool reopens)
         return;
     s->stopping = true;
     risks_close(s);
+    holdwatch_pause(s->watch);
     loop_timer_stop(&s->poll);
     log_info("stopping: %zu case%s in flight", s->running, s->running == 1 ? "" : "s");
     /* Two thirds of the time to end well, the rest to park. */

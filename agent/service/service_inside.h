@@ -5,6 +5,7 @@
  *   held.c     what waits for people    resume.c  the ledger's open requests, at the start
  *   answer.c   the signed answer        outbox.c  its way out
  *   own.c      requests of our own      risks.c   made from what Identity Protection finds
+ *   watchers.c who was contained, and comes back to life
  */
 #ifndef CORDON_AGENT_SERVICE_INSIDE_H
 #define CORDON_AGENT_SERVICE_INSIDE_H
@@ -124,7 +125,17 @@ int own_request(struct service *s, const struct intake_request *q, const char *w
 /* It did not get to disk: whoever made it shall offer it again. */
 void own_lost(struct job *j);
 
-/* --- risks.c, tenant.c ------------------------------------------------------------------------ */
+/* --- watchers.c: who was contained, and comes back ---------------------------------------------
+ */
+
+int watchers_open(struct service *s, struct err *e);
+void watchers_listen(struct place *p); /* its world was opened anew */
+void watchers_close(struct service *s);
+/* The verdict of its case is on disk, its answer not yet. */
+void watchers_ended(struct job *j);
+void watchers_lost(struct service *s, const char *what); /* own_lost */
+
+/* --- risks.c ---------------------------------------------------------------------------------- */
 
 int risks_open(struct service *s, struct err *e); /* where there is [risk] */
 void risks_close(struct service *s);
@@ -207,6 +218,7 @@ struct service {
     struct cloud *tenant;      /* Graph, for the service itself; NULL: no [entra], or: */
     struct err tenant_failed;  /* why it cannot be used */
     struct intake_risk *risks; /* NULL: no [risk] */
+    struct holdwatch *watch;
     struct control *control;
     struct place *places;
     size_t place_count;
@@ -228,7 +240,8 @@ struct service {
     void (*ended)(void *arg, const struct err *e);
     void *arg;
     /* for status */
-    uint64_t taken, refused, answered;
+    uint64_t taken, refused, answered, came_back, put_back;
+    uint64_t verdicts[VERDICT_UNKNOWN + 1];
 };
 /* Jobs that are not held, and so keep room. */
 size_t service_busy(const struct service *s);
