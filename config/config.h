@@ -161,7 +161,8 @@ struct cfg_service {
     unsigned max_in_flight;
     uint64_t stop_timeout_ms, hold_expires_ms;
     unsigned approvals;
-    char *socket; /* NULL: by the runtime directory */
+    char *socket;       /* NULL: by the runtime directory */
+    char *metrics_file; /* NULL: none is written */
 };
 
 enum cfg_risk_level { CFG_RISK_LOW, CFG_RISK_MEDIUM, CFG_RISK_HIGH };

@@ -650,5 +650,10 @@ const struct cfg_key cfg_keys[] = {
      .help = "The socket that cordon status, pending, approve and the like talk to the service "
              "by. Only the user that runs cordon can use it.",
      .harm = "Two services with one path: the second does not start."},
+    {SERVICE(metrics_file), CFG_PATH, IN_SERVICE(metrics_file), .def_says = "none is written",
+     .unit = "absolute path", .typical = "/var/lib/prometheus/node-exporter/cordon.prom",
+     .help = "A file for node_exporter's textfile collector: what cordon metrics prints, written "
+             "anew every 15 seconds.",
+     .harm = "A folder that cordon cannot write to: it is said once, and nothing is written."},
 };
 const size_t cfg_key_count = ARRAY_LEN(cfg_keys);

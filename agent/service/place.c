@@ -27,6 +27,7 @@ static int open_world(struct place *p, struct err *e)
                            .wait_ms = s->cfg->wait_ms};
 
     p->told = false;
+    memset(p->proven, 0, sizeof(p->proven));
     if (world_open(s->loop, &o, &p->world, on_world, p, e) < 0)
         return -1;
     watchers_listen(p);

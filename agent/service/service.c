@@ -212,7 +212,8 @@ static int open_all(struct service *s, struct err *e)
         open_queue(s, e) < 0 || open_places(s, e) < 0)
         return -1;
     open_tenant(s);
-    if (watchers_open(s, e) < 0 || resume_all(s, e) < 0 || risks_open(s, e) < 0)
+    if (watchers_open(s, e) < 0 || resume_all(s, e) < 0 || risks_open(s, e) < 0 ||
+        health_open(s, e) < 0)
         return -1;
     s->tick = loop_timer_start(s->loop, TICK_MS, tick, s);
     if (s->tick == NULL)
@@ -256,6 +257,7 @@ void service_close(struct service *s)
     s->stopping = true;
     risks_close(s);
     watchers_close(s);
+    health_pause(s);
     control_close(&s->control);
     loop_timer_stop(&s->poll);
     loop_timer_stop(&s->tick);
@@ -374,6 +376,7 @@ static void on_received(void *arg, struct queue_message **msgs, size_t n, enum q
     if (s->poll_failures > 0)
         log_warning("%s can be read again", queue_name(s->queue));
     s->poll_failures = 0;
+    s->health.queue_ok = loop_now(s->loop);
     s->polled_empty = n == 0;
     if (n > 0)
         s->poll_ms = s->cfg->queue.poll_min_ms;
@@ -435,6 +438,7 @@ void service_stop(struct service *s, bool reopens)
     s->stopping = true;
     risks_close(s);
     holdwatch_pause(s->watch);
+    health_pause(s);
     loop_timer_stop(&s->poll);
     log_info("stopping: %zu case%s in flight", s->running, s->running == 1 ? "" : "s");
     /* Two thirds of the time to end well, the rest to park. */

@@ -6,6 +6,7 @@
  *   answer.c   the signed answer        outbox.c  its way out
  *   own.c      requests of our own      risks.c   made from what Identity Protection finds
  *   watchers.c who was contained, and comes back to life
+ *   health.c   is the world still there? numbers.c, tell.c   what is told of it
  */
 #ifndef CORDON_AGENT_SERVICE_INSIDE_H
 #define CORDON_AGENT_SERVICE_INSIDE_H
@@ -43,6 +44,8 @@ struct place {
     struct loop_timer *later;
     struct place_list *lists;
     size_t list_count;
+    uint64_t proven[AD_DCS_MAX]; /* by loop_now: when that DC last answered; 0 */
+    bool probing[AD_DCS_MAX];
 };
 int place_open(struct service *s, const struct cfg_domain *d, struct place *p, struct err *e);
 void place_close(struct place *p);
@@ -197,6 +200,33 @@ void message_hurry(struct message *m);
 /* The job has no more need of it. */
 void message_end(struct message *m, enum message_end how, uint64_t delay_ms, const char *reason);
 
+/* --- health.c ----------------------------------------------------------------------------------
+ */
+
+struct health {
+    struct loop_timer *timer;
+    uint64_t queue_ok;        /* by loop_now: the last look at the queue that came back; 0 */
+    bool asking, known;       /* asking: how much there is; known: */
+    uint64_t depth, depth_at; /* depth_at: by loop_now */
+    int64_t oldest_ms;        /* wall clock; 0: none, or not known */
+    struct graph_call *probe;
+    uint64_t probed_at;
+    struct err graph_why; /* the last probe failed */
+    bool file_failed;     /* said so */
+};
+int health_open(struct service *s, struct err *e);
+void health_pause(struct service *s); /* nothing is asked any more */
+/* By loop_now: the last answer of Graph to anybody here; 0: none. */
+uint64_t health_graph(const struct service *s);
+void health_look(struct service *s); /* brings `proven` up to now */
+/* What somebody should look at, in sentences; none: a healthy service. */
+void health_complain(struct service *s, void (*say)(void *arg, const char *words), void *arg);
+
+/* --- numbers.c ------------------------------------------------------------------------------- */
+int numbers_write(struct service *s, struct text *t, struct err *e); /* OpenMetrics */
+/* The last event of that DC's log, by its own clock, Unix ms; 0: none yet, or not watched. */
+int64_t numbers_event_ms(const struct world *w, const char *dc);
+
 /* --- service.c ------------------------------------------------------------------------------ */
 struct rate { /* what one signer was let through, lately */
     const struct cfg_signer *signer;
@@ -219,6 +249,7 @@ struct service {
     struct err tenant_failed;  /* why it cannot be used */
     struct intake_risk *risks; /* NULL: no [risk] */
     struct holdwatch *watch;
+    struct health health;
     struct control *control;
     struct place *places;
     size_t place_count;
