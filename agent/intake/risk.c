@@ -29,7 +29,7 @@
 enum {
     USERS_MAX = 5000,
     AGAIN_MS = 3600 * 1000,
-    AGAIN_SOON_MS = 30 * 1000,
+    SOON_MS = 5 * 1000,
     GOOD_FOR_MS = 3600 * 1000, /* from issued to expires */
     TYPES = 200,
     ERRORS = 3,
@@ -70,6 +70,7 @@ struct intake_risk {
     struct risk_user *users; /* that are due */
     size_t user_count, at;
     unsigned errors;
+    unsigned failures; /* of polls, in a row */
     struct err first;             /* of them */
     struct detection_id ids[200]; /* new ones of users[at], the latest first */
     size_t id_count;
@@ -265,7 +266,7 @@ void intake_risk_again(struct intake_risk *r)
     r->again = r->polling;
     if (ledger_each(r->ledger, NULL, 0, on_record, &rd, &e) < 0 || rd.failed)
         log_error("risk: %s", e.msg); /* what was taken is known by its id */
-    if (!r->polling && arm(r, AGAIN_SOON_MS, &e) < 0)
+    if (!r->polling && arm(r, SOON_MS, &e) < 0)
         log_error("risk: %s: Identity Protection is not asked any more", e.msg);
 }
 
@@ -582,6 +583,14 @@ static int offer(struct intake_risk *r, const struct entra_user *u, struct err *
 
 /* --- the end ----------------------------------------------------------------------------- */
 
+/* After a failure sooner than else, and later each time. */
+static uint64_t next_ms(const struct intake_risk *r)
+{
+    uint64_t ms = (uint64_t)SOON_MS << (r->failures < 6 ? r->failures : 6);
+
+    return r->failures > 0 && ms < r->cfg->risk.poll_ms ? ms : r->cfg->risk.poll_ms;
+}
+
 static void end_poll(struct intake_risk *r, const struct err *e)
 {
     struct err mine;
@@ -597,6 +606,7 @@ static void end_poll(struct intake_risk *r, const struct err *e)
     r->health.polls++;
     if (e != NULL) {
         r->health.failed++;
+        r->failures++;
         if (strcmp(r->why.msg, e->msg) != 0)
             log_warning("risk: Identity Protection: %s; asked again in a while", e->msg);
         r->why = *e;
@@ -604,9 +614,10 @@ static void end_poll(struct intake_risk *r, const struct err *e)
         if (r->why.code != ERR_OK)
             log_info("risk: Identity Protection answers again");
         r->why = ERR_NONE;
+        r->failures = 0;
         r->health.asked = true;
         r->health.ok_ms = stamp_now_ms();
     }
-    if (arm(r, again ? 0 : r->cfg->risk.poll_ms, &mine) < 0)
+    if (arm(r, again ? 0 : next_ms(r), &mine) < 0)
         log_error("risk: %s: Identity Protection is not asked any more", mine.msg);
 }
