@@ -96,13 +96,18 @@ static void write_event(const struct intake_event *ev, struct text *t)
     json_out_end_object(&o);
 }
 
+int intake_event_json(const struct intake_event *ev, struct text *t, struct err *e)
+{
+    write_event(ev, t);
+    return text_check(t, "event", e);
+}
+
 int intake_event_sign(const struct jws_key *own, const struct intake_event *ev, struct text *t,
                       struct err *e)
 {
     CLEANUP(text_done) struct text body = TEXT_INIT(INTAKE_RESULT_MAX);
 
-    write_event(ev, &body);
-    return text_check(&body, "event", e) < 0
+    return intake_event_json(ev, &body, e) < 0
                ? -1
                : signed_sign(own, SIGNED_EVENT_TYPE, body.s, body.len, t, e);
 }

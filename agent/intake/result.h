@@ -55,7 +55,8 @@ struct intake_event { /* all borrowed; not NULL */
     bool read; /* it was read again and is so; false: an event alone says so */
     int64_t time_ms, ledger_count;
 };
-/* Appends the message. */
+int intake_event_json(const struct intake_event *ev, struct text *t, struct err *e);
+/* The same, signed; appends the message. */
 int intake_event_sign(const struct jws_key *own, const struct intake_event *ev, struct text *t,
                       struct err *e);
 

@@ -70,7 +70,7 @@ struct intake_risk {
     struct risk_user *users; /* that are due */
     size_t user_count, at;
     unsigned errors;
-    unsigned failures; /* of polls, in a row */
+    unsigned failures;            /* of polls, in a row */
     struct err first;             /* of them */
     struct detection_id ids[200]; /* new ones of users[at], the latest first */
     size_t id_count;
