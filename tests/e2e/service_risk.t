@@ -136,6 +136,7 @@ is "$? $(uac dave) $(attr dave pwdLastSet)" "0 512 0" "on_high_risk = expire-pas
 
 # --- back to life, in AD -------------------------------------------------------------------------
 settings contain; start
+like "$(status)" '"watched":\{"count":3,' "who was contained is watched"
 set_uac alice 512
 told() { events "$1" | grep -q "$2"; }
 until_so told alice ' ad tell'
@@ -148,10 +149,9 @@ is "$? $(uac bob) $(events bob)" "0 512 " "cordon's own enable: nobody is told, 
 submit enable alice --wait=30s >"$work/out" 2>"$work/err"
 like "$? $(status)" '^0 .*"watched":\{"count":1,' "  and neither is watched any more"
 like "$(status)" '"degraded":\[\]' "  nor complained about"
-stop
 
 # --- and put back --------------------------------------------------------------------------------
-settings contain 1000 yes; risky erin; risky frank; start
+settings contain 1000 yes; risky erin; risky frank; kill -HUP "$pid"
 until_so answered erin; until_so answered frank
 is "$(uac erin) $(uac frank) $(entra frank accountEnabled)" "514 514 false" "two more"
 times() { [ "$(events erin | grep -c "ad put-back")" = "$1" ] && [ "$(answers erin | grep -c hold_watch)" = "$1" ]; }
@@ -250,6 +250,7 @@ failing() { status | grep -q "Identity Protection cannot be asked"; }
 until_so failing; is "$? $(uac u00002)" "0 544" "it cannot be asked at all: status says why"
 no_faults; until_so answered u00002; is "$? $(uac u00002)" "0 546" "  and when it can, nothing was lost"
 stop
+is "$(violations)" "[]" "every request was as the description says"
 cordon audit verify >/dev/null 2>&1; is $? 0 "the chain is whole"
 for f in "$results"/*.jws; do cordon verify --key "$LAB_DIR/agent.pub" --json "$f"; done 2>&1 | grep -o '"outcome":"genuine","[a-z]*"' | sort | uniq -c | sed 's/^ *//' >"$work/out"
 is "$(wc -l <"$work/out") $(sed 's/^[0-9]* //' "$work/out" | tr '\n' ' ')" '2 "outcome":"genuine","event" "outcome":"genuine","result" ' "all that went out, answers and events, is signed"
