@@ -116,6 +116,20 @@ uint64_t health_graph(const struct service *s)
     return last;
 }
 
+uint64_t health_okta(const struct service *s)
+{
+    uint64_t last = 0;
+
+    for (size_t i = 0; i < s->place_count; i++) {
+        const struct cloud *c = s->places[i].world.cloud;
+        uint64_t at = c != NULL && c->okta != NULL ? okta_answered(c->okta) : 0;
+
+        if (at > last)
+            last = at;
+    }
+    return last;
+}
+
 static void on_graph(void *arg, const struct graph_answer *a, const struct err *e)
 {
     struct service *s = arg;

@@ -164,6 +164,8 @@ int numbers_write(struct service *s, struct text *t, struct err *e)
     legs[m.leg_count++] = (struct metrics_leg){"queue", age_of(s, s->health.queue_ok)};
     if (s->cfg->entra.on)
         legs[m.leg_count++] = (struct metrics_leg){"entra", age_of(s, health_graph(s))};
+    if (s->cfg->okta.on)
+        legs[m.leg_count++] = (struct metrics_leg){"okta", age_of(s, health_okta(s))};
     m.expiry_count = take_expiries(s, expiries);
     m.brake_count = brake_counts(s->brake, service_now_ms(s), counts, RULES);
     for (size_t i = 0; i < m.brake_count; i++)

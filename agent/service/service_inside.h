@@ -218,7 +218,8 @@ int health_open(struct service *s, struct err *e);
 void health_pause(struct service *s); /* nothing is asked any more */
 /* By loop_now: the last answer of Graph to anybody here; 0: none. */
 uint64_t health_graph(const struct service *s);
-void health_look(struct service *s); /* brings `proven` up to now */
+uint64_t health_okta(const struct service *s); /* the same; nothing is asked of it for this */
+void health_look(struct service *s);           /* brings `proven` up to now */
 /* What somebody should look at, in sentences; none: a healthy service. */
 void health_complain(struct service *s, void (*say)(void *arg, const char *words), void *arg);
 

@@ -134,6 +134,8 @@ static void tell_legs(struct service *s, struct json_out *o)
     tell_leg(s, o, "queue", s->health.queue_ok);
     if (s->cfg->entra.on)
         tell_leg(s, o, "entra", health_graph(s));
+    if (s->cfg->okta.on)
+        tell_leg(s, o, "okta", health_okta(s));
     for (size_t i = 0; i < s->place_count; i++) {
         const struct place *p = &s->places[i];
 
