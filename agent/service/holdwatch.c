@@ -222,17 +222,36 @@ void holdwatch_close(struct holdwatch **ref)
         holdwatch_free(h);
 }
 
+static void end_watch(struct holdwatch_entry *x)
+{
+    x->over = true;
+    holdwatch_record_over(x);
+}
+
+/* Does the new watch see all that this one does? */
+static bool covers(const struct holdwatch_account *a, const struct holdwatch_entry *x)
+{
+    return (x->sid[0] == '\0' || (a->sid != NULL && evlog_same_sid(x->sid, a->sid))) &&
+           (x->entra_id[0] == '\0' ||
+            (a->entra_id != NULL && text_eq_nocase(x->entra_id, a->entra_id)));
+}
+
 int holdwatch_add(struct holdwatch *h, const struct holdwatch_account *a, struct err *e)
 {
     if (h->cfg->hold_watch_ms == 0 || holdwatch_find(h, a->request) != NULL)
         return 0;
     if (holdwatch_push(h, a, h->cfg->hold_watch_ms, e) < 0)
         return -1;
-    if (holdwatch_record_watching(h, a, e) == 0)
-        return 0;
-    h->list[h->count - 1]->over = true;
-    sweep(h);
-    return err_wrap(e, "hold_watch");
+    if (holdwatch_record_watching(h, a, e) < 0) {
+        h->list[h->count - 1]->over = true;
+        sweep(h);
+        return err_wrap(e, "hold_watch");
+    }
+    for (size_t i = 0; i + 1 < h->count; i++) { /* the last is the new one */
+        if (!h->list[i]->over && covers(a, h->list[i]))
+            end_watch(h->list[i]);
+    }
+    return 0;
 }
 
 /* It is not alive there: the next return is told. */
@@ -265,12 +284,6 @@ void holdwatch_again(struct holdwatch *h, const char *request)
         x->put_backs--;
     x->in_ad_alive = x->in_entra_alive = false;
     x->entra_due = x->ad_due = loop_now(h->loop) + HOLDWATCH_TICK_MS;
-}
-
-static void end_watch(struct holdwatch_entry *x)
-{
-    x->over = true;
-    holdwatch_record_over(x);
 }
 
 void holdwatch_drop(struct holdwatch *h, const char *sid, const char *entra_id)

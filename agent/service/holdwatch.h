@@ -72,7 +72,8 @@ void holdwatch_pause(struct holdwatch *h);
  * loop turn before the graph is freed. NULLs are fine. */
 void holdwatch_close(struct holdwatch **h);
 
-/* Contained now. The same request again: nothing. hold_watch = 0: nothing is watched. */
+/* Contained now. The same request again: nothing. A watch of another request over the same account
+ * ends, so that a return is told once. hold_watch = 0: nothing is watched. */
 int holdwatch_add(struct holdwatch *h, const struct holdwatch_account *a, struct err *e);
 /* It was contained again: the next return is told. The time is that of the first. */
 void holdwatch_put_back(struct holdwatch *h, const char *request);

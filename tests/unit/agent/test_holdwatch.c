@@ -134,7 +134,7 @@ static void came_back(void *arg, const struct holdwatch_return *r)
 static bool giving_back(void *arg, const struct holdwatch_return *r)
 {
     assert_ptr_equal(arg, &w);
-    assert_string_equal(r->sid, SID);
+    assert_non_null(strstr(r->sid, "S-1-5-21-1-2-3-"));
     return w.giving_back;
 }
 
@@ -238,19 +238,36 @@ static int end(void **state)
     return tear_down(state);
 }
 
-static void add(const char *request)
+/* "R1" is alice, and each other number is somebody else. */
+static const char *sid_of(const char *request)
 {
+    static char sid[64];
+
+    (void)snprintf(sid, sizeof(sid), "S-1-5-21-1-2-3-%d",
+                   strcmp(request, "R1") == 0 ? 1105 : 2000 + atoi(request + 1));
+    return sid;
+}
+
+static void add_as(const char *request, const char *who)
+{
+    char entra[40];
     const struct holdwatch_account a = {.request = request,
                                         .case_id = CASE_A,
                                         .domain = "corp.example.com",
                                         .name = "alice",
-                                        .sid = SID,
+                                        .sid = sid_of(who),
                                         .dn = "CN=Alice,OU=People,DC=corp",
                                         .guid = &guid,
-                                        .entra_id = ENTRA,
+                                        .entra_id = entra,
                                         .self_sid = SELF};
 
+    (void)snprintf(entra, sizeof(entra), "00000000-0000-0000-0000-%012d", atoi(who + 1));
     must(holdwatch_add(watch, &a, &e));
+}
+
+static void add(const char *request)
+{
+    add_as(request, request);
 }
 
 static void event(uint32_t id, uint32_t old, uint32_t new, const char *actor)
@@ -428,6 +445,8 @@ static void over_a_restart(void **state)
     assert_non_null(strstr(w.told, "[R1 entra"));
     assert_non_null(strstr(told_now(), "[R2 entra"));
     holdwatch_drop(watch, NULL, ENTRA);
+    assert_int_equal(holdwatch_count(watch), 1);
+    holdwatch_drop(watch, sid_of("R2"), NULL);
     assert_int_equal(holdwatch_count(watch), 0);
     stop();
     start();
@@ -528,6 +547,24 @@ static void paused(void **state)
     assert_int_equal(holdwatch_count(watch), 2);
 }
 
+/* Contained once more by another request: its watch is the one that counts. */
+static void a_newer_watch(void **state)
+{
+    (void)state;
+    add("R1");
+    pass(40 * MINUTE);
+    add_as("R2", "R1");
+    assert_int_equal(holdwatch_count(watch), 1);
+    stop();
+    start();
+    pass(40 * MINUTE);
+    w.enabled_in_ad = true;
+    event(EVLOG_ENABLED, 0, 0, BOB);
+    pass(0);
+    assert_non_null(strstr(w.told, "[R2 ad"));
+    assert_null(strstr(w.told, "[R1 ad"));
+}
+
 static void many(void **state)
 {
     char id[16];
@@ -557,6 +594,7 @@ static void closed_while_reading(void **state)
     add("R2");
     w.timer(w.timer_arg);
     holdwatch_drop(watch, SID, NULL);
+    holdwatch_drop(watch, sid_of("R2"), NULL);
     answer();
     assert_string_equal(told_now(), "");
 }
@@ -588,6 +626,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(once_more, begin, end),
         cmocka_unit_test_setup_teardown(given_back_by_us, begin, end),
         cmocka_unit_test_setup_teardown(paused, begin, end),
+        cmocka_unit_test_setup_teardown(a_newer_watch, begin, end),
         cmocka_unit_test_setup_teardown(many, begin, end),
         cmocka_unit_test_setup_teardown(closed_while_reading, begin, end),
         cmocka_unit_test_setup_teardown(damaged, begin, end),
