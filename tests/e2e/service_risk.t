@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The service by itself: what Identity Protection finds is carried out once, whoever was contained
 # and comes back to life is told and put back by policy, and status and metrics say how it all is.
-# Needs a build with failpoints (dev). LONG=1 kills it at every commit; the short form at some.
+# Needs a build with failpoints (dev). LONG=1 kills it at every commit, the short form at some, and hangs
+# a DC for minutes.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/e2e/cloud_lib.sh
@@ -194,6 +195,7 @@ has() {
 import json, sys
 j = json.load(open(sys.argv[1]))
 leg = {x['name']: x['proven_ms_ago'] for x in j['legs']}
+okta = leg.pop('okta', 'no leg') # configured, and nothing was asked of it
 dc = j['domains'][0]['each'][0]
 until = {x['name']: x['until'] for x in j['credentials']}
 print(eval(sys.argv[2]))
@@ -201,6 +203,7 @@ P
 }
 is "$(has 'sorted(leg)')" "['dc1.corp.example.com', 'entra', 'queue']" "status: a leg for the queue, for Entra, for each DC"
 is "$(has 'all(isinstance(a, int) and a < 120000 for a in leg.values())')" True "  with the age of its last answer"
+is "$(has okta)" None "  Okta was not asked for anything, and that is told"
 is "$(has '(dc["state"], dc["log"], dc["last_event_ms_ago"] < 120000)')" "('ready', True, True)" "  the last event of each DC"
 is "$(has 'j["queue_depth"], j["queue_lag_ms"]')" "(0, 0)" "  depth and lag of the queue"
 is "$(has 'len(until), all(u > j["started"] for u in until.values())')" "(2, True)" "  until when ticket and token are good"
@@ -249,6 +252,15 @@ risky u00002; fault "{\"match\":{$R,\"times\":0},\"do\":{\"kind\":\"licence\"}}"
 failing() { status | grep -q "Identity Protection cannot be asked"; }
 until_so failing; is "$? $(uac u00002)" "0 544" "it cannot be asked at all: status says why"
 no_faults; until_so answered u00002; is "$? $(uac u00002)" "0 546" "  and when it can, nothing was lost"
+# a DC that hangs is noticed although nobody wants anything of it
+if [ -n "${LONG:-}" ]; then
+    lab hang dc1
+    for _ in $(seq 60); do status | grep -q '"dcs_ready":0' && break; sleep 3; done
+    like "$(status)" '"degraded":\["no DC of corp.example.com can be used' "a DC hangs: noticed by itself"
+    lab wake dc1
+    for _ in $(seq 60); do status | grep -q '"dcs_ready":1' && break; sleep 3; done
+    like "$(status)" '"dcs_ready":1' "  and so is that it is back"
+fi
 stop
 is "$(violations)" "[]" "every request was as the description says"
 cordon audit verify >/dev/null 2>&1; is $? 0 "the chain is whole"
