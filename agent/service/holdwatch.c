@@ -195,11 +195,6 @@ int holdwatch_open(struct loop *l, struct ledger *ledger, struct graph *graph,
     return 0;
 }
 
-void holdwatch_configure(struct holdwatch *h, const struct cfg *cfg)
-{
-    h->cfg = cfg;
-}
-
 void holdwatch_pause(struct holdwatch *h)
 {
     h->paused = true;

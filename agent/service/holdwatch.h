@@ -61,11 +61,10 @@ struct holdwatch_ops {
 };
 
 /* Goes on with what the ledger says is still watched. All but ops is borrowed; graph NULL: there is
- * no Entra. cfg until configured anew. */
+ * no Entra. */
 int holdwatch_open(struct loop *l, struct ledger *ledger, struct graph *graph,
                    const struct cfg *cfg, const struct holdwatch_ops *ops, void *arg,
                    struct holdwatch **ret_watch, struct err *e);
-void holdwatch_configure(struct holdwatch *h, const struct cfg *cfg);
 /* Nothing is read any more, soon; what ends until it is closed is still kept on record. */
 void holdwatch_pause(struct holdwatch *h);
 /* came_back is not called any more. Frees itself when the reads under way have come back: let the
