@@ -244,7 +244,7 @@ static const char *sid_of(const char *request)
     static char sid[64];
 
     (void)snprintf(sid, sizeof(sid), "S-1-5-21-1-2-3-%d",
-                   strcmp(request, "R1") == 0 ? 1105 : 2000 + atoi(request + 1));
+                   strcmp(request, "R1") == 0 ? 1105 : 2000 + (int)strtol(request + 1, NULL, 10));
     return sid;
 }
 
@@ -261,7 +261,8 @@ static void add_as(const char *request, const char *who)
                                         .entra_id = entra,
                                         .self_sid = SELF};
 
-    (void)snprintf(entra, sizeof(entra), "00000000-0000-0000-0000-%012d", atoi(who + 1));
+    (void)snprintf(entra, sizeof(entra), "00000000-0000-0000-0000-%012ld",
+                   strtol(who + 1, NULL, 10));
     must(holdwatch_add(watch, &a, &e));
 }
 
