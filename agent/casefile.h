@@ -31,9 +31,10 @@ struct run_terms {
     bool taken_over;           /* another run, whose ledger is not ours, may have acted on it */
     int64_t issued_ms;         /* when it was asked for: what was changed since is not ours */
     const struct policy *only; /* the accounts that its signer may name (policy_only); NULL: any */
-    /* Asked once before the first effect, unless somebody approved: false holds the case by the
-     * rule "brake", with `why`. */
-    bool (*let)(void *arg, const struct casefile *cf, char *why, size_t size);
+    /* Asked once before the first effect, unless somebody approved: false holds the case by that
+     * rule, with `why`. */
+    bool (*let)(void *arg, const struct casefile *cf, const char **ret_rule, char *why,
+                size_t size);
     /* Each step, as it ends; NULL: nobody is told. */
     void (*told)(void *arg, const struct casefile *cf, const struct step *s);
     void *arg; /* of both */

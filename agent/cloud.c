@@ -100,6 +100,16 @@ static void open_defender(struct cloud *c)
     }
 }
 
+static int open_graph(struct cloud *c, struct err *e)
+{
+    const char *url = c->cfg->entra.graph_url;
+
+    if (cloud_token(c, url, &c->token, e) < 0 ||
+        graph_new(c->loop, c->http, c->token, url, &c->graph, e) < 0)
+        return err_wrap(e, "[entra]");
+    return 0;
+}
+
 static int open_entra(struct cloud *c, const struct cfg_domain *domain, struct err *e)
 {
     const struct cfg_entra *entra = &c->cfg->entra;
@@ -114,9 +124,9 @@ static int open_entra(struct cloud *c, const struct cfg_domain *domain, struct e
             return -1;
         s.runner = sync_winrm_runner(c->sync_winrm);
     }
-    if (cloud_token(c, entra->graph_url, &c->token, e) < 0 ||
-        graph_new(c->loop, c->http, c->token, entra->graph_url, &c->graph, e) < 0 ||
-        entra_owners_new(c->graph, &c->owners, e) < 0)
+    if (open_graph(c, e) < 0)
+        return -1;
+    if (entra_owners_new(c->graph, &c->owners, e) < 0)
         return err_wrap(e, "[entra]");
     if (sync_new(c->loop, c->graph, &s, &c->sync, e) < 0)
         return err_wrap(e, "[entra] sync");
@@ -142,8 +152,8 @@ static int open_okta(struct cloud *c, struct err *e)
     return 0;
 }
 
-int cloud_open(struct loop *l, const struct cfg *cfg, const struct cfg_domain *domain,
-               struct cloud **ret_cloud, struct err *e)
+/* The connections, and nothing on them yet. */
+static int cloud_new(struct loop *l, const struct cfg *cfg, struct cloud **ret_cloud, struct err *e)
 {
     CLEANUP(secret_freep) struct secret *login = NULL;
     struct cloud *c = calloc(1, sizeof(*c));
@@ -160,8 +170,36 @@ int cloud_open(struct loop *l, const struct cfg *cfg, const struct cfg_domain *d
         return -1;
     }
     s.proxy_login = login;
-    if (http_new(l, &s, &c->http, e) < 0 || (cfg->entra.on && open_entra(c, domain, e) < 0) ||
-        (cfg->okta.on && open_okta(c, e) < 0)) {
+    if (http_new(l, &s, &c->http, e) < 0) {
+        cloud_close(c);
+        return -1;
+    }
+    *ret_cloud = c;
+    return 0;
+}
+
+int cloud_open_graph(struct loop *l, const struct cfg *cfg, struct cloud **ret_cloud, struct err *e)
+{
+    struct cloud *c;
+
+    if (cloud_new(l, cfg, &c, e) < 0)
+        return -1;
+    if (open_graph(c, e) < 0) {
+        cloud_close(c);
+        return -1;
+    }
+    *ret_cloud = c;
+    return 0;
+}
+
+int cloud_open(struct loop *l, const struct cfg *cfg, const struct cfg_domain *domain,
+               struct cloud **ret_cloud, struct err *e)
+{
+    struct cloud *c;
+
+    if (cloud_new(l, cfg, &c, e) < 0)
+        return -1;
+    if ((cfg->entra.on && open_entra(c, domain, e) < 0) || (cfg->okta.on && open_okta(c, e) < 0)) {
         cloud_close(c);
         return -1;
     }

@@ -40,6 +40,9 @@ struct cloud {
  * used. */
 int cloud_open(struct loop *l, const struct cfg *cfg, const struct cfg_domain *domain,
                struct cloud **ret_cloud, struct err *e);
+/* Graph alone: for what is no case's business. */
+int cloud_open_graph(struct loop *l, const struct cfg *cfg, struct cloud **ret_cloud,
+                     struct err *e);
 /* The ticket that the sync server is logged in to with: whenever the set of DCs changed. NULLs are
  * fine. */
 void cloud_follow(struct cloud *c, struct ad_dcs *dcs);

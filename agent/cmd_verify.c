@@ -150,7 +150,7 @@ static int tell_by_key(const struct verify *v, const char *jws, size_t n, struct
     struct jws_hint hint;
     char id[ID_UUID];
     enum jws_alg alg;
-    bool result, step;
+    bool result, step, event;
     struct json_out o;
     int rc = signer_alg(v->key, &alg, e);
 
@@ -158,7 +158,10 @@ static int tell_by_key(const struct verify *v, const char *jws, size_t n, struct
         rc = jws_peek(jws, n, &hint, e);
     result = rc == 0 && strcmp(hint.typ, SIGNED_RESULT_TYPE) == 0;
     step = rc == 0 && strcmp(hint.typ, SIGNED_STEP_TYPE) == 0;
-    if (rc == 0 && result)
+    event = rc == 0 && strcmp(hint.typ, SIGNED_EVENT_TYPE) == 0;
+    if (rc == 0 && event)
+        rc = jws_verify(v->key, alg, SIGNED_EVENT_TYPE, jws, n, &payload, e);
+    else if (rc == 0 && result)
         rc = intake_result_verify(v->key, jws, n, &payload, id, e);
     else if (rc == 0 && step)
         rc = intake_step_verify(v->key, jws, n, &payload, id, e);
@@ -174,9 +177,17 @@ static int tell_by_key(const struct verify *v, const char *jws, size_t n, struct
         json_out_object(&o, NULL);
         json_out_str(&o, "type", "verify");
         json_out_str(&o, "outcome", "genuine");
-        json_out_raw(&o, result ? "result" : step ? "step" : "request", payload.s);
+        json_out_raw(&o,
+                     event    ? "event"
+                     : result ? "result"
+                     : step   ? "step"
+                              : "request",
+                     payload.s);
         json_out_end_object(&o);
         (void)printf("%s\n", out.s);
+    } else if (rc == 0 && event) {
+        text_safe(&out, payload.s);
+        (void)printf("genuine: an event, by this key\n  %s\n", out.s);
     } else if (rc == 0 && (result || step)) {
         text_safe(&out, payload.s);
         (void)printf("genuine: %s request %s, by this key\n  %s\n",

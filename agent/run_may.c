@@ -72,14 +72,15 @@ bool run_may(const struct casefile *cf, const struct ad_account *a, struct judge
 
 bool run_let(struct casefile *cf)
 {
+    const char *rule = "brake";
     char why[400] = "";
 
     if (cf->terms.let == NULL || cf->leave.approved ||
-        cf->terms.let(cf->terms.arg, cf, why, sizeof(why)))
+        cf->terms.let(cf->terms.arg, cf, &rule, why, sizeof(why)))
         return true;
     cf->ending = true;
     cf->verdict = VERDICT_HELD;
-    (void)snprintf(cf->rule, sizeof(cf->rule), "brake");
+    (void)snprintf(cf->rule, sizeof(cf->rule), "%s", rule);
     run_say(cf, "%s", why);
     return false;
 }

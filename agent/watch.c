@@ -518,7 +518,9 @@ bool watch_health(const struct watch *w, size_t i, struct watch_health *ret)
                                  .open = l->opened && h.open,
                                  .missing = h.missing,
                                  .writable = h.writable,
-                                 .why = l->failed ? l->why.msg : ""};
+                                 .why = l->failed ? l->why.msg : "",
+                                 .event_ms = h.event_ms,
+                                 .events = h.events};
     for (unsigned k = 0; k < l->count; k++)
         ret->paths[k] = l->paths[k];
     return true;

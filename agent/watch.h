@@ -89,7 +89,9 @@ struct watch_health {
     unsigned count;   /* of paths; 0: asked over WinRM */
     const char *name; /* the first path, or the host that is asked */
     bool open, missing, writable;
-    const char *why; /* it could not be opened; "" */
+    const char *why;  /* it could not be opened; "" */
+    int64_t event_ms; /* the last event: its own time; 0: none yet */
+    uint64_t events;
 };
 bool watch_health(const struct watch *w, size_t i, struct watch_health *ret);
 /* Where that DC's log stands, as text for the ledger; "" where it is not watched. */

@@ -130,3 +130,21 @@ bool id_unhex(uint8_t *buf, size_t n, const char *s)
     }
     return s[2 * n] == '\0';
 }
+
+int id_uuid_of(const char *name, char buf[ID_UUID], struct err *e)
+{
+    uint8_t hash[ID_SHA256];
+    size_t at = 0;
+
+    if (id_sha256(name, strlen(name), hash, e) < 0)
+        return -1;
+    hash[6] = (uint8_t)((hash[6] & 0x0F) | 0x80);
+    hash[8] = (uint8_t)((hash[8] & 0x3F) | 0x80);
+    for (size_t i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            buf[at++] = '-';
+        id_hex(buf + at, hash + i, 1);
+        at += 2;
+    }
+    return 0;
+}

@@ -23,6 +23,9 @@ bool id_ulid_ok(const char *s); /* exactly 26 characters of the alphabet, first 
 /* A random UUID (RFC 4122, version 4), lower case. */
 int id_uuid(char buf[ID_UUID], struct err *e);
 
+/* The same UUID for the same name (RFC 9562, version 8: of its SHA-256). */
+int id_uuid_of(const char *name, char buf[ID_UUID], struct err *e);
+
 int id_sha256(const void *p, size_t n, uint8_t ret[ID_SHA256], struct err *e);
 void id_hex(char *buf, const uint8_t *p, size_t n);   /* buf: 2n + 1 */
 bool id_unhex(uint8_t *buf, size_t n, const char *s); /* exactly 2n digits */

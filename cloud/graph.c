@@ -110,6 +110,16 @@ uint64_t graph_operations(const struct graph *g)
     return g->operations;
 }
 
+bool graph_is_idle(const struct graph *g)
+{
+    return g->calls == NULL;
+}
+
+uint64_t graph_answered(const struct graph *g)
+{
+    return g->answered;
+}
+
 /* --- one call --------------------------------------------------------------------------------- */
 
 static enum graph_lane lane_of(const struct graph_call *c)
@@ -164,6 +174,8 @@ int graph_start(struct graph *g, const struct graph_ask *ask, graph_cb cb, void 
 static void call_end(struct graph_call *c, const struct graph_answer *a, const struct err *e)
 {
     unlink_call(c); /* the callback may free the whole of Graph */
+    if (e == NULL)
+        c->g->answered = loop_now(c->g->loop);
     c->cb(c->arg, a, e);
     call_free(c);
 }

@@ -96,5 +96,8 @@ struct loop *graph_loop(const struct graph *g);
 const char *graph_root(const struct graph *g);
 struct token_source *graph_token(const struct graph *g);
 uint64_t graph_operations(const struct graph *g); /* logical calls so far */
+bool graph_is_idle(const struct graph *g);        /* no call is under way */
+/* By loop_now: when Graph last answered a call with what was asked for; 0: not yet. */
+uint64_t graph_answered(const struct graph *g);
 
 #endif

@@ -39,6 +39,7 @@ struct graph {
     unsigned token_at;   /* the how-manieth it is */
     char *root;
     struct graph_call *calls;
+    uint64_t answered; /* graph_answered */
     struct {
         uint64_t gap_ms, next;
     } pace[GRAPH_LANES];

@@ -57,6 +57,11 @@ void okta_freep(struct okta **o)
     okta_free(*o);
 }
 
+uint64_t okta_answered(const struct okta *o)
+{
+    return o->answered;
+}
+
 /* --- a call ----------------------------------------------------------------------------------- */
 
 int okta_call_new(struct okta *o, const char *id, struct okta_call **ret_call, struct err *e)
@@ -247,6 +252,8 @@ static void on_answer(void *arg, const struct http_answer *a, const struct err *
 
     c->http = NULL;
     (void)failpoint_hit("cloud-answer");
+    if (a != NULL && a->status / 100 == 2)
+        c->o->answered = loop_now(c->o->loop);
     if (a != NULL && a->date_ms != 0)
         c->date_ms = a->date_ms;
     if (a != NULL && a->status == 401 && c->used != NULL)

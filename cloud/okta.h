@@ -27,6 +27,8 @@ int okta_new(struct loop *l, struct http *h, struct token_source *token, const c
              struct okta **ret_okta, struct err *e);
 void okta_free(struct okta *o); /* calls still running end without their callbacks */
 void okta_freep(struct okta **o);
+/* By loop_now: when Okta last answered a request with what was asked for; 0: not yet. */
+uint64_t okta_answered(const struct okta *o);
 /* Hurries the callback: ERR_CANCELED, or ERR_UNPROVEN where a change was sent. */
 void okta_cancel(struct okta_call *c);
 

@@ -27,6 +27,7 @@ struct okta {
     struct token_source *token;
     char *root;
     struct okta_call *calls;
+    uint64_t answered; /* okta_answered */
 };
 
 struct okta_call {

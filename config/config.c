@@ -133,6 +133,7 @@ static void queue_done(struct cfg *c)
     free(c->queue.signing_key);
     cfg_list_done(&c->queue.answer_keys);
     free(c->service.socket);
+    free(c->service.metrics_file);
 }
 
 static void sources_free(struct cfg_sources *s)

@@ -49,6 +49,7 @@ struct cfg_domain {
     unsigned write_limit;
     uint64_t connect_timeout_ms;
     uint64_t operation_timeout_ms;
+    bool hold; /* put back what comes to life again within hold_watch_ms */
 };
 
 struct cfg_rate { /* at most so many in that time */
@@ -163,7 +164,8 @@ struct cfg_service {
     unsigned max_in_flight;
     uint64_t stop_timeout_ms, hold_expires_ms;
     unsigned approvals;
-    char *socket; /* NULL: by the runtime directory */
+    char *socket;       /* NULL: by the runtime directory */
+    char *metrics_file; /* NULL: none is written */
 };
 
 enum cfg_risk_level { CFG_RISK_LOW, CFG_RISK_MEDIUM, CFG_RISK_HIGH };
@@ -198,7 +200,7 @@ struct cfg {
     uint64_t wait_ms;         /* how long to wait for convergence (--wait) */
     unsigned window;          /* operations in flight on one connection */
     uint64_t cloud_after_ms;  /* the head start of the change on premises */
-    uint64_t hold_watch_ms;   /* how long an account disabled in the cloud is watched */
+    uint64_t hold_watch_ms;   /* how long what was contained is watched */
     struct cfg_list domain_names;
     struct cfg_sources *sources;
 };

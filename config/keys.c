@@ -118,7 +118,8 @@ const struct cfg_key cfg_keys[] = {
              "0: a sync that runs in between may enable the account in Entra again."},
     {CORDON(hold_watch), CFG_DURATION, IN_CFG(hold_watch_ms), .max = 24 * HOUR, .def = "45m",
      .unit = "time", .typical = "45m: more than one sync cycle of 30 minutes",
-     .help = "How long an account disabled in Entra is watched for being enabled again.",
+     .help = "How long an account that was disabled is watched for being enabled again: in Entra, "
+             "and, by cordon run, in AD.",
      .harm = "Short: a sync that read an old state enables the account, and nobody is told."},
 
     /* --- [domain/NAME] ------------------------------------------------------------ */
@@ -217,6 +218,12 @@ const struct cfg_key cfg_keys[] = {
      .unit = "DCs", .typical = "4 to 16",
      .help = "With write = all and no dcs: how many DCs are written to directly.",
      .harm = "Low: more DCs wait for replication."},
+    {DOMAIN(hold), CFG_BOOL, IN_DOMAIN(hold), .def = "no", .typical = "no",
+     .help = "Whether cordon run contains an account again that comes to life in AD within "
+             "hold_watch, at most three times: by a request of its own, which guards, lists and "
+             "brakes hold for. It is told in either case.",
+     .harm = "no: who may enable accounts gives it back to the thief. yes: an administrator who "
+             "enables it has to say so to cordon (cordon enable)."},
     {DOMAIN(connect_timeout), CFG_DURATION, IN_DOMAIN(connect_timeout_ms), .min = 100,
      .max = MINUTE, .def = "3s", .unit = "time", .typical = "2s to 5s",
      .help = "How long a DC may take to accept a connection and a bind.",
@@ -667,5 +674,11 @@ const struct cfg_key cfg_keys[] = {
      .help = "The socket that cordon status, pending, approve and the like talk to the service "
              "by. Only the user that runs cordon can use it.",
      .harm = "Two services with one path: the second does not start."},
+    {SERVICE(metrics_file), CFG_PATH, IN_SERVICE(metrics_file), .use = CFG_USE_BESIDE,
+     .def_says = "none is written", .unit = "absolute path",
+     .typical = "/var/lib/prometheus/node-exporter/cordon.prom",
+     .help = "A file for node_exporter's textfile collector: what cordon metrics prints, written "
+             "anew every 15 seconds.",
+     .harm = "A folder that cordon cannot write to: it is said once, and nothing is written."},
 };
 const size_t cfg_key_count = ARRAY_LEN(cfg_keys);

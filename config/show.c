@@ -279,7 +279,7 @@ int cfg_notices(const struct cfg *c, struct text *out, struct err *e)
     for (size_t i = 0; i < c->sources->count; i++) {
         const struct cfg_source *s = &c->sources->list[i];
 
-        if (s->key->type == CFG_LATER || strcmp(s->key->section, "risk") == 0)
+        if (s->key->type == CFG_LATER)
             notice(out, s->entry, "is known, but not used yet");
     }
     for (size_t i = 0; i < c->domain_count; i++) {

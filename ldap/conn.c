@@ -168,6 +168,11 @@ uint64_t ad_conn_referrals(const struct ad_conn *c)
     return c->referrals;
 }
 
+uint64_t ad_conn_answered(const struct ad_conn *c)
+{
+    return c->answered;
+}
+
 bool ad_conn_usable(const struct ad_conn *c)
 {
     return c->ld != NULL && !c->broken && !c->closing;

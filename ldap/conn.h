@@ -52,6 +52,8 @@ unsigned ad_conn_ssf(const struct ad_conn *c); /* bits of encryption by SASL; 0 
 bool ad_conn_tls(const struct ad_conn *c);     /* inside checked TLS */
 /* Referrals to other servers in all answers so far. None is ever followed. */
 uint64_t ad_conn_referrals(const struct ad_conn *c);
+/* By loop_now: when the DC last answered an operation; 0: not yet. */
+uint64_t ad_conn_answered(const struct ad_conn *c);
 /* "ipv4:10.0.0.5:50123": our end, in the form of Samba's audit log; "" if unknown. */
 const char *ad_conn_local(const struct ad_conn *c);
 

@@ -51,6 +51,7 @@ struct ad_conn {
     struct loop_timer *tick, *soon;
     struct op_list waiting, sent;
     uint64_t referrals; /* in all answers */
+    uint64_t answered;  /* ad_conn_answered */
     bool closing, broken, failed;
     unsigned entered; /* how deep we are in our own callbacks: closing waits a turn while > 0 */
     struct err why;   /* why sending failed */

@@ -574,6 +574,7 @@ static void drain(struct ad_conn *c)
             conn_lost(c, &e);
             return;
         }
+        c->answered = loop_now(c->loop);
         take_message(c, msg);
     }
 }

@@ -68,6 +68,50 @@ int intake_result_sign(const struct jws_key *own, const struct intake_result *r,
     return rc;
 }
 
+static void write_event(const struct intake_event *ev, struct text *t)
+{
+    struct json_out o;
+
+    json_out_init(&o, t);
+    json_out_object(&o, NULL);
+    json_out_str(&o, "event", ev->event);
+    json_out_str(&o, "id", ev->id);
+    json_out_str(&o, "request", ev->request);
+    json_out_str(&o, "case", ev->case_id);
+    json_out_str(&o, "domain", ev->domain);
+    json_out_str(&o, "account", ev->account);
+    json_out_str(&o, "sid", ev->sid);
+    json_out_str(&o, "entra_id", ev->entra_id);
+    json_out_str(&o, "where", ev->where);
+    json_out_str(&o, "who", ev->who);
+    json_out_str(&o, "what", ev->what);
+    json_out_str(&o, "policy", ev->policy);
+    json_out_bool(&o, "read", ev->read);
+    json_out_str(&o, "agent", ev->agent);
+    json_out_time(&o, "time", ev->time_ms);
+    json_out_object(&o, "ledger");
+    json_out_i64(&o, "count", ev->ledger_count);
+    json_out_str(&o, "head", ev->ledger_head);
+    json_out_end_object(&o);
+    json_out_end_object(&o);
+}
+
+int intake_event_json(const struct intake_event *ev, struct text *t, struct err *e)
+{
+    write_event(ev, t);
+    return text_check(t, "event", e);
+}
+
+int intake_event_sign(const struct jws_key *own, const struct intake_event *ev, struct text *t,
+                      struct err *e)
+{
+    CLEANUP(text_done) struct text body = TEXT_INIT(INTAKE_RESULT_MAX);
+
+    return intake_event_json(ev, &body, e) < 0
+               ? -1
+               : signed_sign(own, SIGNED_EVENT_TYPE, body.s, body.len, t, e);
+}
+
 static int verify(const struct jws_key *agent, const char *type, const char *jws, size_t n,
                   struct text *payload, char ret_request[ID_UUID], struct err *e)
 {

@@ -41,6 +41,26 @@ int intake_result_json(const struct intake_result *r, struct text *t, struct err
 /* The same, signed; appends the message. */
 int intake_result_sign(const struct jws_key *own, const struct intake_result *r, struct text *t,
                        struct err *e);
+/* What nobody asked for goes out the same way: who was contained came back to life.
+ *
+ *   {"event":"came-back","id":"01J...","request":"01J...","case":"01J...","domain":"...",
+ *    "account":"alice","sid":"S-1-5-...","entra_id":"","where":"ad","who":"CORP\\bob (S-1-5-...)",
+ *    "what":"event 4722 #88123 at dc1...","policy":"put-back","read":true,"agent":"cordon-1",
+ *    "time":"...","ledger":{...}}
+ *
+ * docs/event.schema.json. id is its own; request and case are those that contained the account. */
+#define SIGNED_EVENT_TYPE "cordon-event.v1+jwt"
+struct intake_event { /* all borrowed; not NULL */
+    const char *event, *id, *request, *case_id, *domain, *account, *sid, *entra_id;
+    const char *where, *who, *what, *policy, *agent, *ledger_head;
+    bool read; /* it was read again and is so; false: an event alone says so */
+    int64_t time_ms, ledger_count;
+};
+int intake_event_json(const struct intake_event *ev, struct text *t, struct err *e);
+/* The same, signed; appends the message. */
+int intake_event_sign(const struct jws_key *own, const struct intake_event *ev, struct text *t,
+                      struct err *e);
+
 /* Whoever asked: is this an answer by the agent with that public key? Appends its JSON to `payload`
  * (whose `max` should be INTAKE_RESULT_MAX), and says to which request. ERR_INVALID, ERR_DENIED,
  * ERR_TOOBIG, ERR_CONFIG (a key of another kind). */

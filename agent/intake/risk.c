@@ -29,6 +29,7 @@
 enum {
     USERS_MAX = 5000,
     AGAIN_MS = 3600 * 1000,
+    SOON_MS = 5 * 1000,
     GOOD_FOR_MS = 3600 * 1000, /* from issued to expires */
     TYPES = 200,
     ERRORS = 3,
@@ -69,6 +70,7 @@ struct intake_risk {
     struct risk_user *users; /* that are due */
     size_t user_count, at;
     unsigned errors;
+    unsigned failures;            /* of polls, in a row */
     struct err first;             /* of them */
     struct detection_id ids[200]; /* new ones of users[at], the latest first */
     size_t id_count;
@@ -252,6 +254,19 @@ void intake_risk_configure(struct intake_risk *r, const struct cfg *cfg)
     r->asked_count = 0; /* what did not count may count now */
     r->again = r->polling;
     if (!r->polling && arm(r, 0, &e) < 0)
+        log_error("risk: %s: Identity Protection is not asked any more", e.msg);
+}
+
+void intake_risk_again(struct intake_risk *r)
+{
+    struct err e;
+    struct reading rd = {.r = r, .e = &e};
+
+    r->known_count = r->asked_count = 0;
+    r->again = r->polling;
+    if (ledger_each(r->ledger, NULL, 0, on_record, &rd, &e) < 0 || rd.failed)
+        log_error("risk: %s", e.msg); /* what was taken is known by its id */
+    if (!r->polling && arm(r, SOON_MS, &e) < 0)
         log_error("risk: %s: Identity Protection is not asked any more", e.msg);
 }
 
@@ -493,27 +508,14 @@ static void on_entra(void *arg, const struct entra_user *u, const struct err *e)
         user_over(r);
 }
 
-/* The same id for the same detection, whenever it is offered: a UUID of our own making (RFC 9562
- * 5.8, version 8). */
+/* The same id for the same detection, whenever it is offered. */
 static int request_id(const char *detection, char ret[ID_UUID], struct err *e)
 {
     static const char space[] = "cordon Identity Protection ";
     char name[sizeof(space) + sizeof(struct detection_id)];
-    uint8_t hash[ID_SHA256];
-    size_t at = 0;
 
     (void)snprintf(name, sizeof(name), "%s%s", space, detection);
-    if (id_sha256(name, strlen(name), hash, e) < 0)
-        return -1;
-    hash[6] = (uint8_t)((hash[6] & 0x0F) | 0x80);
-    hash[8] = (uint8_t)((hash[8] & 0x3F) | 0x80);
-    for (size_t i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            ret[at++] = '-';
-        id_hex(ret + at, hash + i, 1);
-        at += 2;
-    }
-    return 0;
+    return id_uuid_of(name, ret, e);
 }
 
 /* Which of our domains the account is in; NULL: none of them. */
@@ -581,6 +583,14 @@ static int offer(struct intake_risk *r, const struct entra_user *u, struct err *
 
 /* --- the end ----------------------------------------------------------------------------- */
 
+/* After a failure sooner than else, and later each time. */
+static uint64_t next_ms(const struct intake_risk *r)
+{
+    uint64_t ms = (uint64_t)SOON_MS << (r->failures < 6 ? r->failures : 6);
+
+    return r->failures > 0 && ms < r->cfg->risk.poll_ms ? ms : r->cfg->risk.poll_ms;
+}
+
 static void end_poll(struct intake_risk *r, const struct err *e)
 {
     struct err mine;
@@ -596,6 +606,7 @@ static void end_poll(struct intake_risk *r, const struct err *e)
     r->health.polls++;
     if (e != NULL) {
         r->health.failed++;
+        r->failures++;
         if (strcmp(r->why.msg, e->msg) != 0)
             log_warning("risk: Identity Protection: %s; asked again in a while", e->msg);
         r->why = *e;
@@ -603,9 +614,10 @@ static void end_poll(struct intake_risk *r, const struct err *e)
         if (r->why.code != ERR_OK)
             log_info("risk: Identity Protection answers again");
         r->why = ERR_NONE;
+        r->failures = 0;
         r->health.asked = true;
         r->health.ok_ms = stamp_now_ms();
     }
-    if (arm(r, again ? 0 : r->cfg->risk.poll_ms, &mine) < 0)
+    if (arm(r, again ? 0 : next_ms(r), &mine) < 0)
         log_error("risk: %s: Identity Protection is not asked any more", mine.msg);
 }

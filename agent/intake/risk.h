@@ -50,6 +50,9 @@ void intake_risk_configure(struct intake_risk *r, const struct cfg *cfg);
  * turn before the graph is freed. NULLs are fine. */
 void intake_risk_close(struct intake_risk **r);
 
+/* Records of it did not get to disk: what the ledger does not have is offered again, soon. */
+void intake_risk_again(struct intake_risk *r);
+
 /* For status and metrics. */
 struct intake_risk_health {
     bool asked;                       /* at least one poll has ended well */

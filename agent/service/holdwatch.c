@@ -4,11 +4,11 @@
  *   read_entra        on_entra: enabled? then alive
  *   read_ad           on_ad: not disabled? then alive
  *   holdwatch_hear    an event: read at that DC, in the next turn
- *   alive             told once, with the record; dead: may be told again
+ *   alive             told once, with the record; dead, or put back: may be told again
  *
  * A watch that is over, or dropped, while it is being read is freed when the read is back.
  */
-#include "agent/service/holdwatch.h"
+#include "agent/service/holdwatch_inside.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,39 +25,9 @@
 #include "ldap/uac.h"
 
 enum {
-    TICK_MS = 5 * 1000,
     ENTRA_MS = 60 * 1000,
     AD_MS = 5 * 60 * 1000,
     READS = 20, /* in flight, in each world */
-    WHO = 320,
-    WHAT = 400,
-};
-
-struct entry {
-    struct holdwatch *h;
-    char *request, *case_id, *domain, *name, *sid, *dn_key, *entra_id, *self_sid; /* never NULL */
-    bool has_guid, over;
-    struct ad_guid guid;
-    uint64_t until, entra_due, ad_due; /* by loop_now */
-    bool in_ad_alive, in_entra_alive;  /* told, and not seen disabled since */
-    struct entra_call *entra;
-    bool reading_ad, heard, ours; /* heard: an event waits to be looked at; ours: it is by us */
-    char dc[256], who[WHO], what[WHAT];
-    bool entra_failing, ad_failing; /* said so */
-};
-
-struct holdwatch {
-    struct loop *loop;
-    struct ledger *ledger;
-    struct graph *graph;
-    const struct cfg *cfg;
-    struct holdwatch_ops ops;
-    void *arg;
-    struct entry **list;
-    size_t count, room;
-    unsigned entra_reads, ad_reads;
-    struct loop_timer *timer;
-    bool closing;
 };
 
 static void tick(void *arg);
@@ -66,7 +36,7 @@ static void on_ad(void *arg, struct ad_account *a, const struct err *e);
 
 /* --- entries --------------------------------------------------------------------------- */
 
-static void entry_free(struct entry *x)
+static void entry_free(struct holdwatch_entry *x)
 {
     if (x == NULL)
         return;
@@ -81,7 +51,7 @@ static void entry_free(struct entry *x)
     free(x);
 }
 
-static void entry_freep(struct entry **x)
+static void entry_freep(struct holdwatch_entry **x)
 {
     entry_free(*x);
 }
@@ -91,10 +61,10 @@ static char *copy(const char *s)
     return strdup(s != NULL ? s : "");
 }
 
-static struct entry *entry_new(struct holdwatch *h, const struct holdwatch_account *a,
-                               uint64_t left_ms)
+static struct holdwatch_entry *entry_new(struct holdwatch *h, const struct holdwatch_account *a,
+                                         uint64_t left_ms)
 {
-    CLEANUP(entry_freep) struct entry *x = calloc(1, sizeof(*x));
+    CLEANUP(entry_freep) struct holdwatch_entry *x = calloc(1, sizeof(*x));
     struct text key = TEXT_INIT(64 * 1024);
     uint64_t now = loop_now(h->loop);
 
@@ -126,16 +96,18 @@ static struct entry *entry_new(struct holdwatch *h, const struct holdwatch_accou
 
 static int arm(struct holdwatch *h, uint64_t ms, struct err *e)
 {
+    if (h->paused)
+        return 0;
     loop_timer_stop(&h->timer);
     h->timer = loop_timer_start(h->loop, ms, tick, h);
     return h->timer != NULL ? 0 : err_set(e, ERR_NOMEM, 0, "hold_watch");
 }
 
-static int push(struct holdwatch *h, const struct holdwatch_account *a, uint64_t left_ms,
-                struct err *e)
+int holdwatch_push(struct holdwatch *h, const struct holdwatch_account *a, uint64_t left_ms,
+                   struct err *e)
 {
     size_t more = h->room == 0 ? 16 : h->room * 2;
-    struct entry **grown;
+    struct holdwatch_entry **grown;
 
     if (h->count == h->room) {
         grown = reallocarray(h->list, more, sizeof(*grown));
@@ -148,10 +120,10 @@ static int push(struct holdwatch *h, const struct holdwatch_account *a, uint64_t
     if (h->list[h->count] == NULL)
         return err_set(e, ERR_NOMEM, 0, "hold_watch");
     h->count++;
-    return h->timer != NULL ? 0 : arm(h, TICK_MS, e);
+    return h->timer != NULL ? 0 : arm(h, HOLDWATCH_TICK_MS, e);
 }
 
-static bool is_reading(const struct entry *x)
+static bool is_reading(const struct holdwatch_entry *x)
 {
     return x->entra != NULL || x->reading_ad;
 }
@@ -162,7 +134,7 @@ static void sweep(struct holdwatch *h)
     size_t kept = 0;
 
     for (size_t i = 0; i < h->count; i++) {
-        struct entry *x = h->list[i];
+        struct holdwatch_entry *x = h->list[i];
 
         if (x->over && !is_reading(x))
             entry_free(x);
@@ -172,112 +144,13 @@ static void sweep(struct holdwatch *h)
     h->count = kept;
 }
 
-static struct entry *find(const struct holdwatch *h, const char *request)
+struct holdwatch_entry *holdwatch_find(const struct holdwatch *h, const char *request)
 {
     for (size_t i = 0; i < h->count; i++) {
         if (!h->list[i]->over && strcmp(h->list[i]->request, request) == 0)
             return h->list[i];
     }
     return NULL;
-}
-
-/* --- records --------------------------------------------------------------------------- */
-
-static int put(struct holdwatch *h, const char *case_id, const char *kind, struct text *t,
-               struct err *e)
-{
-    int rc = text_check(t, "hold_watch", e);
-
-    if (rc == 0)
-        rc = ledger_add(h->ledger, case_id, kind, t->s, NULL, NULL, e);
-    text_done(t);
-    return rc;
-}
-
-static int record_watching(struct holdwatch *h, const struct holdwatch_account *a, struct err *e)
-{
-    struct text t = TEXT_INIT(LEDGER_BODY_MAX);
-    char guid[AD_GUID_TEXT] = "";
-    struct json_out o;
-
-    json_out_init(&o, &t);
-    json_out_object(&o, NULL);
-    json_out_str(&o, "request", a->request);
-    json_out_str(&o, "domain", a->domain);
-    json_out_str(&o, "name", a->name);
-    json_out_str(&o, "sid", a->sid != NULL ? a->sid : "");
-    json_out_str(&o, "dn", a->dn != NULL ? a->dn : "");
-    json_out_str(&o, "guid", a->guid != NULL ? ad_guid_to_text(a->guid, guid) : "");
-    json_out_str(&o, "entra", a->entra_id != NULL ? a->entra_id : "");
-    json_out_str(&o, "self", a->self_sid != NULL ? a->self_sid : "");
-    json_out_u64(&o, "ms", h->cfg->hold_watch_ms);
-    json_out_end_object(&o);
-    return put(h, a->case_id != NULL ? a->case_id : "", "watching", &t, e);
-}
-
-static void record_over(struct entry *x)
-{
-    struct text t = TEXT_INIT(LEDGER_BODY_MAX);
-    struct json_out o;
-    struct err e;
-
-    json_out_init(&o, &t);
-    json_out_object(&o, NULL);
-    json_out_str(&o, "request", x->request);
-    json_out_end_object(&o);
-    if (put(x->h, x->case_id, "watch-over", &t, &e) < 0)
-        log_warning("hold_watch: %s", e.msg); /* a restart would watch it again: no harm */
-}
-
-struct reading {
-    struct holdwatch *h;
-    struct err *e;
-    int64_t now_ms;
-    bool failed;
-};
-
-static bool on_record(void *arg, const struct ledger_record *rec)
-{
-    CLEANUP(json_freep) struct cJSON *j = NULL;
-    struct reading *r = arg;
-    bool over = strcmp(rec->kind, "watch-over") == 0;
-    struct holdwatch_account a = {.case_id = rec->case_id};
-    int64_t ms = 0, age = r->now_ms - rec->time_ms;
-    struct ad_guid guid;
-    const char *text;
-    struct entry *x;
-
-    if (!over && strcmp(rec->kind, "watching") != 0)
-        return true;
-    r->failed = json_parse(rec->body, strlen(rec->body), NULL, &j, r->e) < 0;
-    a.request = json_str(j, "request");
-    if (!r->failed && (a.request == NULL || (!over && !json_i64(j, "ms", &ms))))
-        r->failed = err_set(r->e, ERR_INVALID, 0, "not as cordon writes it") < 0;
-    if (r->failed) {
-        (void)err_wrap(r->e, "ledger: record %lld (%s)", (long long)rec->seq, rec->kind);
-        return false;
-    }
-    if (over) {
-        x = find(r->h, a.request);
-        if (x != NULL)
-            x->over = true;
-        return true;
-    }
-    if (age < 0)
-        age = 0;
-    if (age >= ms || find(r->h, a.request) != NULL)
-        return true;
-    a.domain = json_str(j, "domain");
-    a.name = json_str(j, "name");
-    a.sid = json_str(j, "sid");
-    a.dn = json_str(j, "dn");
-    a.entra_id = json_str(j, "entra");
-    a.self_sid = json_str(j, "self");
-    text = json_str(j, "guid");
-    if (text != NULL && ad_guid_from_text(text, strlen(text), &guid) == 0)
-        a.guid = &guid;
-    r->failed = push(r->h, &a, (uint64_t)(ms - age), r->e) < 0;
-    return !r->failed;
 }
 
 /* --- open, close ------------------------------------------------------------------------- */
@@ -303,7 +176,6 @@ int holdwatch_open(struct loop *l, struct ledger *ledger, struct graph *graph,
                    struct holdwatch **ret_watch, struct err *e)
 {
     CLEANUP(holdwatch_freep) struct holdwatch *h = calloc(1, sizeof(*h));
-    struct reading r = {.h = h, .e = e, .now_ms = stamp_now_ms()};
 
     if (h == NULL)
         return err_set(e, ERR_NOMEM, 0, "hold_watch");
@@ -313,7 +185,7 @@ int holdwatch_open(struct loop *l, struct ledger *ledger, struct graph *graph,
     h->cfg = cfg;
     h->ops = *ops;
     h->arg = arg;
-    if (ledger_each(ledger, NULL, 0, on_record, &r, e) < 0 || r.failed)
+    if (holdwatch_read(h, e) < 0)
         return err_wrap(e, "hold_watch");
     sweep(h);
     /* What was switched on while we were away is seen now, not in a minute. */
@@ -323,9 +195,14 @@ int holdwatch_open(struct loop *l, struct ledger *ledger, struct graph *graph,
     return 0;
 }
 
-void holdwatch_configure(struct holdwatch *h, const struct cfg *cfg)
+void holdwatch_pause(struct holdwatch *h)
 {
-    h->cfg = cfg;
+    h->paused = true;
+    loop_timer_stop(&h->timer);
+    for (size_t i = 0; i < h->count; i++) {
+        if (h->list[i]->entra != NULL)
+            entra_cancel(h->list[i]->entra);
+    }
 }
 
 void holdwatch_close(struct holdwatch **ref)
@@ -335,43 +212,85 @@ void holdwatch_close(struct holdwatch **ref)
     if (h == NULL)
         return;
     h->closing = true;
-    loop_timer_stop(&h->timer);
-    for (size_t i = 0; i < h->count; i++) {
-        if (h->list[i]->entra != NULL)
-            entra_cancel(h->list[i]->entra);
-    }
+    holdwatch_pause(h);
     if (h->entra_reads == 0 && h->ad_reads == 0)
         holdwatch_free(h);
 }
 
+static void end_watch(struct holdwatch_entry *x)
+{
+    x->over = true;
+    holdwatch_record_over(x);
+}
+
+/* Does the new watch see all that this one does? */
+static bool covers(const struct holdwatch_account *a, const struct holdwatch_entry *x)
+{
+    return (x->sid[0] == '\0' || (a->sid != NULL && evlog_same_sid(x->sid, a->sid))) &&
+           (x->entra_id[0] == '\0' ||
+            (a->entra_id != NULL && text_eq_nocase(x->entra_id, a->entra_id)));
+}
+
 int holdwatch_add(struct holdwatch *h, const struct holdwatch_account *a, struct err *e)
 {
-    struct entry *x = find(h, a->request);
-
-    if (x != NULL)
-        x->in_ad_alive = x->in_entra_alive = false;
-    if (x != NULL || h->cfg->hold_watch_ms == 0)
+    if (h->cfg->hold_watch_ms == 0 || holdwatch_find(h, a->request) != NULL)
         return 0;
-    if (push(h, a, h->cfg->hold_watch_ms, e) < 0)
+    if (holdwatch_push(h, a, h->cfg->hold_watch_ms, e) < 0)
         return -1;
-    if (record_watching(h, a, e) == 0)
-        return 0;
-    h->list[h->count - 1]->over = true;
-    sweep(h);
-    return err_wrap(e, "hold_watch");
+    if (holdwatch_record_watching(h, a, e) < 0) {
+        h->list[h->count - 1]->over = true;
+        sweep(h);
+        return err_wrap(e, "hold_watch");
+    }
+    for (size_t i = 0; i + 1 < h->count; i++) { /* the last is the new one */
+        if (!h->list[i]->over && covers(a, h->list[i]))
+            end_watch(h->list[i]);
+    }
+    return 0;
+}
+
+/* It is not alive there: the next return is told. */
+static void dead(struct holdwatch_entry *x, enum holdwatch_where where)
+{
+    bool *told = where == HOLDWATCH_AD ? &x->in_ad_alive : &x->in_entra_alive;
+
+    if (*told)
+        holdwatch_record_dead(x, where);
+    *told = false;
+}
+
+void holdwatch_put_back(struct holdwatch *h, const char *request)
+{
+    struct holdwatch_entry *x = holdwatch_find(h, request);
+
+    if (x == NULL)
+        return;
+    dead(x, HOLDWATCH_AD);
+    dead(x, HOLDWATCH_ENTRA);
+}
+
+void holdwatch_again(struct holdwatch *h, const char *request)
+{
+    struct holdwatch_entry *x = holdwatch_find(h, request);
+
+    if (x == NULL)
+        return;
+    if (x->put_backs > 0)
+        x->put_backs--;
+    x->in_ad_alive = x->in_entra_alive = false;
+    x->entra_due = x->ad_due = loop_now(h->loop) + HOLDWATCH_TICK_MS;
 }
 
 void holdwatch_drop(struct holdwatch *h, const char *sid, const char *entra_id)
 {
     for (size_t i = 0; i < h->count; i++) {
-        struct entry *x = h->list[i];
+        struct holdwatch_entry *x = h->list[i];
 
         if (x->over || !((sid != NULL && evlog_same_sid(x->sid, sid)) ||
                          (entra_id != NULL && x->entra_id[0] != '\0' &&
                           text_eq_nocase(x->entra_id, entra_id))))
             continue;
-        x->over = true;
-        record_over(x);
+        end_watch(x);
     }
 }
 
@@ -384,41 +303,86 @@ size_t holdwatch_count(const struct holdwatch *h)
     return n;
 }
 
+void holdwatch_each(const struct holdwatch *h,
+                    void (*cb)(void *arg, const struct holdwatch_state *state), void *arg)
+{
+    uint64_t now = loop_now(h->loop);
+
+    for (size_t i = 0; i < h->count; i++) {
+        const struct holdwatch_entry *x = h->list[i];
+        const struct holdwatch_state state = {
+            .request = x->request,
+            .domain = x->domain,
+            .name = x->name,
+            .left_ms = x->until > now ? x->until - now : 0,
+            .in_ad = x->sid[0] != '\0' || x->dn_key[0] != '\0',
+            .in_entra = x->entra_id[0] != '\0',
+            .ad_alive = x->in_ad_alive,
+            .entra_alive = x->in_entra_alive,
+            .put_backs = x->put_backs,
+        };
+
+        if (!x->over)
+            cb(arg, &state);
+    }
+}
+
 /* --- back to life ------------------------------------------------------------------------ */
 
-static void alive(struct entry *x, enum holdwatch_where where, const char *who, const char *what,
-                  bool ours, bool read)
+/* Is it to be contained again, there? */
+static bool wants_put_back(const struct holdwatch_entry *x, enum holdwatch_where where)
+{
+    const struct cfg *cfg = x->h->cfg;
+
+    if (where == HOLDWATCH_ENTRA)
+        return cfg->entra.hold;
+    for (size_t i = 0; i < cfg->domain_count; i++) {
+        if (strcmp(cfg->domains[i].name, x->domain) == 0)
+            return cfg->domains[i].hold;
+    }
+    return false;
+}
+
+static void alive(struct holdwatch_entry *x, enum holdwatch_where where, const char *who,
+                  const char *what, bool ours, bool read)
 {
     struct holdwatch *h = x->h;
     bool *told = where == HOLDWATCH_AD ? &x->in_ad_alive : &x->in_entra_alive;
-    bool put_back = where == HOLDWATCH_ENTRA && h->cfg->entra.hold;
-    struct holdwatch_return r = {x->request, x->case_id,  x->domain,
-                                 x->name,    x->entra_id, where,
-                                 who,        what,        put_back ? "put-back" : "tell",
-                                 ours,       read};
-    struct text t = TEXT_INIT(LEDGER_BODY_MAX);
+    bool wanted = wants_put_back(x, where), put_back = wanted && x->put_backs < HOLDWATCH_PUT_BACKS;
+    struct holdwatch_return r = {.request = x->request,
+                                 .case_id = x->case_id,
+                                 .domain = x->domain,
+                                 .name = x->name,
+                                 .sid = x->sid,
+                                 .entra_id = x->entra_id,
+                                 .where = where,
+                                 .who = who,
+                                 .what = what,
+                                 .policy = put_back ? "put-back" : "tell",
+                                 .read = read};
     char shown[TEXT_SHOWN];
-    struct json_out o;
-    struct err e;
 
-    if (*told || x->over)
+    if (*told || x->over || (h->ops.giving_back != NULL && h->ops.giving_back(h->arg, &r)))
         return;
+    (void)text_shown(shown, x->name);
+    if (ours) {
+        log_info("case=%s '%s' was enabled by cordon's own account (%s), and is not watched any "
+                 "more",
+                 x->case_id, shown, what);
+        end_watch(x);
+        return;
+    }
     *told = true;
-    json_out_init(&o, &t);
-    json_out_object(&o, NULL);
-    json_out_str(&o, "request", x->request);
-    json_out_str(&o, "where", where == HOLDWATCH_AD ? "ad" : "entra");
-    json_out_str(&o, "who", who);
-    json_out_str(&o, "what", what);
-    json_out_str(&o, "policy", r.policy);
-    json_out_bool(&o, "ours", ours);
-    json_out_bool(&o, "read", read);
-    json_out_end_object(&o);
-    if (put(h, x->case_id, "came-back", &t, &e) < 0)
-        log_error("hold_watch: %s", e.msg);
-    log_warning("case=%s '%s' came back to life in %s%s%s: %s", x->case_id,
-                text_shown(shown, x->name), where == HOLDWATCH_AD ? "Active Directory" : "Entra",
-                who[0] != '\0' ? ", by " : "", who, what);
+    if (put_back)
+        r.number = ++x->put_backs;
+    holdwatch_record_back(x, &r);
+    log_at(put_back ? LOG_WARNING_LEVEL : LOG_ERROR_LEVEL,
+           "case=%s ALARM: '%s' came back to life in %s%s%s: %s%s", x->case_id, shown,
+           where == HOLDWATCH_AD ? "Active Directory" : "Entra", who[0] != '\0' ? ", by " : "", who,
+           what,
+           put_back ? "; it is contained again"
+           : wanted ? "; it was put back often enough: a person must look"
+                    : "");
     h->ops.came_back(h->arg, &r); /* may add and drop: the list may have moved */
 }
 
@@ -432,11 +396,12 @@ static bool gone(struct holdwatch *h)
     return true;
 }
 
-static void failed(const struct entry *x, bool *said, const char *where, const struct err *e)
+static void failed(const struct holdwatch_entry *x, bool *said, const char *where,
+                   const struct err *e)
 {
     char shown[TEXT_SHOWN];
 
-    if (!*said)
+    if (!*said && !x->h->paused)
         log_warning("case=%s hold_watch: '%s' cannot be read in %s: %s; tried again", x->case_id,
                     text_shown(shown, x->name), where, e->msg);
     *said = true;
@@ -444,7 +409,7 @@ static void failed(const struct entry *x, bool *said, const char *where, const s
 
 static void on_entra(void *arg, const struct entra_user *u, const struct err *e)
 {
-    struct entry *x = arg;
+    struct holdwatch_entry *x = arg;
     struct holdwatch *h = x->h;
 
     x->entra = NULL;
@@ -458,7 +423,7 @@ static void on_entra(void *arg, const struct entra_user *u, const struct err *e)
         if (u != NULL && u->enabled)
             alive(x, HOLDWATCH_ENTRA, "", "seen when read again", false, true);
         else
-            x->in_entra_alive = false;
+            dead(x, HOLDWATCH_ENTRA);
     }
     if (h->timer == NULL || h->entra_reads == 0)
         (void)arm(h, 0, &(struct err){0}); /* the next twenty */
@@ -466,11 +431,11 @@ static void on_entra(void *arg, const struct entra_user *u, const struct err *e)
 
 static void on_ad(void *arg, struct ad_account *a, const struct err *e)
 {
-    struct entry *x = arg;
+    struct holdwatch_entry *x = arg;
     struct holdwatch *h = x->h;
     bool event = x->what[0] != '\0';
     bool enabled = a != NULL && (a->uac & AD_UAC_ACCOUNTDISABLE) == 0;
-    char who[WHO], what[WHAT];
+    char who[HOLDWATCH_WHO], what[HOLDWATCH_WHAT];
     bool ours = x->ours;
 
     ad_account_free(a);
@@ -492,12 +457,12 @@ static void on_ad(void *arg, struct ad_account *a, const struct err *e)
     if (enabled)
         alive(x, HOLDWATCH_AD, who, what, event && ours, /* read */ true);
     else
-        x->in_ad_alive = false;
+        dead(x, HOLDWATCH_AD);
 }
 
 /* --- when to read ------------------------------------------------------------------------ */
 
-static void read_entra(struct entry *x, uint64_t now)
+static void read_entra(struct holdwatch_entry *x, uint64_t now)
 {
     struct err e;
 
@@ -508,7 +473,7 @@ static void read_entra(struct entry *x, uint64_t now)
         failed(x, &x->entra_failing, "Entra", &e);
 }
 
-static void read_ad(struct entry *x, uint64_t now)
+static void read_ad(struct holdwatch_entry *x, uint64_t now)
 {
     struct holdwatch *h = x->h;
     const char *dc = x->heard && x->dc[0] != '\0' ? x->dc : NULL;
@@ -526,7 +491,7 @@ static void read_ad(struct entry *x, uint64_t now)
         failed(x, &x->ad_failing, "Active Directory", &e);
     }
     if (heard) {
-        char who[WHO], what[WHAT];
+        char who[HOLDWATCH_WHO], what[HOLDWATCH_WHAT];
 
         (void)snprintf(who, sizeof(who), "%s", x->who);
         (void)snprintf(what, sizeof(what), "%s", x->what);
@@ -548,7 +513,7 @@ static void tick(void *arg)
     }
     sweep(h);
     for (size_t i = 0; i < h->count; i++) { /* may grow meanwhile; entries stay where they are */
-        struct entry *x = h->list[i];
+        struct holdwatch_entry *x = h->list[i];
 
         if (!x->over && h->graph != NULL && x->entra_id[0] != '\0' && x->entra == NULL &&
             now >= x->entra_due && h->entra_reads < READS)
@@ -557,13 +522,13 @@ static void tick(void *arg)
             h->ad_reads < READS)
             read_ad(x, now);
     }
-    if (h->count > 0 && arm(h, TICK_MS, &e) < 0)
+    if (h->count > 0 && arm(h, HOLDWATCH_TICK_MS, &e) < 0)
         log_error("%s: nothing is watched any more", e.msg);
 }
 
 /* --- events ------------------------------------------------------------------------------ */
 
-static bool is_target(const struct entry *x, const struct evlog_event *ev)
+static bool is_target(const struct holdwatch_entry *x, const struct evlog_event *ev)
 {
     CLEANUP(text_done) struct text key = TEXT_INIT(64 * 1024);
 
@@ -602,12 +567,12 @@ void holdwatch_hear(void *arg, const struct evlog_source *s, const struct evlog_
     if (dc == NULL)
         dc = ev->computer;
     for (size_t i = 0; i < h->count; i++) {
-        struct entry *x = h->list[i];
+        struct holdwatch_entry *x = h->list[i];
 
         if (x->over || !is_target(x, ev))
             continue;
         if (!enabled)
-            x->in_ad_alive = false;
+            dead(x, HOLDWATCH_AD);
         if (!enabled || x->in_ad_alive)
             continue;
         (void)text_shown(name, ev->actor.name);

@@ -4,8 +4,11 @@
  * Entra: read anew every minute, twenty at a time (let the graph batch: graph_batching). AD: an
  * event of the DCs' logs that says "enabled" (4722, or 4738 whose disabled bit is gone) makes it
  * read at that DC at once, so that an old event is no alarm; without events it is read every five
- * minutes. Each return to life is told once, until the account was seen disabled again. Records:
- * "watching", from which a restart goes on; "came-back"; "watch-over".
+ * minutes. Each return to life is told once, until the account was seen disabled or was put back.
+ * What cordon gives back itself ends the watch: `cordon enable` of this service (giving_back,
+ * holdwatch_drop), or of anybody who acts as its account, by the event. At most
+ * HOLDWATCH_PUT_BACKS times one is asked to be contained again; then it is only told. All of it is
+ * on record, and a restart goes on from there.
  */
 #ifndef CORDON_AGENT_SERVICE_HOLDWATCH_H
 #define CORDON_AGENT_SERVICE_HOLDWATCH_H
@@ -33,14 +36,15 @@ struct holdwatch_account { /* copied */
     const char *self_sid;       /* who we are in AD; NULL: not known */
 };
 
+enum { HOLDWATCH_PUT_BACKS = 3 };
 enum holdwatch_where { HOLDWATCH_AD, HOLDWATCH_ENTRA };
 struct holdwatch_return { /* borrowed for the call */
-    const char *request, *case_id, *domain, *name, *entra_id;
+    const char *request, *case_id, *domain, *name, *sid, *entra_id;
     enum holdwatch_where where;
     const char *who;    /* "CORP\bob (S-1-5-...)"; "": not known */
     const char *what;   /* "event 4722 #88123 at dc1...", "seen when read again" */
-    const char *policy; /* "put-back": [entra] hold says so; else "tell" */
-    bool ours;          /* it was done as the account that cordon acts as: cordon enable */
+    const char *policy; /* "put-back": `hold` of [entra] or of the domain says so; else "tell" */
+    unsigned number;    /* of the put-back: 1, 2, ...; 0 */
     bool read;          /* it was read again and is alive; false: the event alone says so */
 };
 
@@ -49,26 +53,44 @@ struct holdwatch_ops {
      * ad_read_start: 0 and the callback once, later; or -1. NULL: AD is not read. */
     int (*read_ad)(void *arg, const char *domain, const char *dc, const struct ad_guid *guid,
                    ad_read_cb cb, void *cb_arg, struct err *e);
-    /* From the loop, never from inside a call here; it may add and drop. The record is queued. */
+    /* From the loop, never from inside a call here; it may add and drop. The record is queued: what
+     * is added to the ledger inside is on disk with it. */
     void (*came_back)(void *arg, const struct holdwatch_return *r);
+    /* Are we about to enable that one on purpose? Then it is not told now. NULL: never. */
+    bool (*giving_back)(void *arg, const struct holdwatch_return *r);
 };
 
 /* Goes on with what the ledger says is still watched. All but ops is borrowed; graph NULL: there is
- * no Entra. cfg until configured anew. */
+ * no Entra. */
 int holdwatch_open(struct loop *l, struct ledger *ledger, struct graph *graph,
                    const struct cfg *cfg, const struct holdwatch_ops *ops, void *arg,
                    struct holdwatch **ret_watch, struct err *e);
-void holdwatch_configure(struct holdwatch *h, const struct cfg *cfg);
+/* Nothing is read any more, soon; what ends until it is closed is still kept on record. */
+void holdwatch_pause(struct holdwatch *h);
 /* came_back is not called any more. Frees itself when the reads under way have come back: let the
  * loop turn before the graph is freed. NULLs are fine. */
 void holdwatch_close(struct holdwatch **h);
 
-/* Contained now. The same request again: it was put back, and the next return is told; the time is
- * that of the first. hold_watch = 0: nothing is watched. */
+/* Contained now. The same request again: nothing. A watch of another request over the same account
+ * ends, so that a return is told once. hold_watch = 0: nothing is watched. */
 int holdwatch_add(struct holdwatch *h, const struct holdwatch_account *a, struct err *e);
+/* It was contained again: the next return is told. The time is that of the first. */
+void holdwatch_put_back(struct holdwatch *h, const char *request);
+/* What came_back wanted could not be begun: it is looked at, and told, once more. */
+void holdwatch_again(struct holdwatch *h, const char *request);
 /* It was given back on purpose: `cordon enable` by the service itself. Every watch over that SID or
  * id in Entra ends; the other may be NULL. */
 void holdwatch_drop(struct holdwatch *h, const char *sid, const char *entra_id);
+/* For status. */
+struct holdwatch_state { /* borrowed for the call */
+    const char *request, *domain, *name;
+    uint64_t left_ms;
+    bool in_ad, in_entra;       /* watched there */
+    bool ad_alive, entra_alive; /* told, and not seen disabled since */
+    unsigned put_backs;
+};
+void holdwatch_each(const struct holdwatch *h,
+                    void (*cb)(void *arg, const struct holdwatch_state *state), void *arg);
 /* How many are watched. */
 size_t holdwatch_count(const struct holdwatch *h);
 /* For evlog_watcher_listen: arg is the holdwatch. */

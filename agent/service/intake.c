@@ -387,7 +387,8 @@ static void on_renewed(void *arg, enum queue_end end, const struct err *e)
         renew_later(m, ms < left ? ms : left);
         return;
     }
-    /* First the job: message_over wakes those that wait, and it must not be begun as one of them. */
+    /* First the job: message_over wakes those that wait, and it must not be begun as one of them.
+     */
     m->job = NULL;
     job_message_lost(j, end == QUEUE_GONE);
     message_over(m);

@@ -72,7 +72,11 @@ int job_new(struct service *s, const struct intake_request *r, const char *diges
     (void)snprintf(j->signer, sizeof(j->signer), "%s", signer);
     (void)snprintf(j->message_id, sizeof(j->message_id), "%s", message_id);
     (void)snprintf(j->case_id, sizeof(j->case_id), "%s", case_id);
-    (void)snprintf(j->requester, sizeof(j->requester), "%s (signed by %s)", r->requester, signer);
+    if (signer[0] != '\0')
+        (void)snprintf(j->requester, sizeof(j->requester), "%s (signed by %s)", r->requester,
+                       signer);
+    else
+        (void)snprintf(j->requester, sizeof(j->requester), "%s", r->requester);
     while (*at != NULL)
         at = &(*at)->next;
     *at = j;
@@ -117,7 +121,7 @@ static void over(struct job *j)
 int job_accept(struct job *j, struct err *e)
 {
     return requests_accept(j->s->ledger, &j->request, j->digest, j->signer, j->message_id,
-                           j->case_id, on_taken, j, e);
+                           j->case_id, j->hold, on_taken, j, e);
 }
 
 static void on_taken(void *arg, const struct err *e)
@@ -128,16 +132,20 @@ static void on_taken(void *arg, const struct err *e)
     if (e != NULL) {
         service_ledger_failed(j->s, e);
         j->message = NULL;
-        message_end(m, MESSAGE_RELEASE, SERVICE_WAIT_MAX_MS / 2, NULL);
+        if (m != NULL)
+            message_end(m, MESSAGE_RELEASE, SERVICE_WAIT_MAX_MS / 2, NULL);
+        else
+            own_lost(j);
         over(j);
         return;
     }
     service_ledger_fine(j->s);
     j->s->taken++;
     log_info("request=%s case=%s action=%s signer=%s taken", j->request.id, j->case_id,
-             action_word(j->request.action), j->signer);
+             action_word(j->request.action), j->signer[0] != '\0' ? j->signer : "(its own)");
     job_move(j, JOB_WAITING);
-    message_carry(m);
+    if (m != NULL)
+        message_carry(m);
     job_consider(j);
 }
 
@@ -236,7 +244,7 @@ static bool clock_is_off(struct world *w, char *why, size_t size)
     return false;
 }
 
-static bool let(void *arg, const struct casefile *cf, char *why, size_t size)
+static bool let(void *arg, const struct casefile *cf, const char **ret_rule, char *why, size_t size)
 {
     const struct job *j = arg;
     struct brake_ask ask = {.request = j->request.id,
@@ -246,6 +254,11 @@ static bool let(void *arg, const struct casefile *cf, char *why, size_t size)
                             .now_ms = service_now_ms(j->s)};
     struct err e = ERR_NONE;
 
+    if (j->hold) {
+        *ret_rule = "risk";
+        (void)snprintf(why, size, "on_high_risk = hold: a person must say yes");
+        return false;
+    }
     if (clock_is_off(cf->w, why, size))
         return false;
     if (brake_take(j->s->brake, &ask, why, size, &e))
@@ -368,6 +381,8 @@ static void on_case(void *arg, struct casefile *cf)
         job_move(j, JOB_HOLDING);
         held_begin(j);
     } else {
+        s->verdicts[cf->verdict]++;
+        watchers_ended(j);
         job_answer(j);
     }
     service_wake(s);
@@ -388,6 +403,7 @@ void job_end(struct job *j, enum verdict v, const char *rule, const char *fmt, .
     va_list ap;
 
     j->end_verdict = v;
+    j->s->verdicts[v]++;
     j->end_rule = rule;
     va_start(ap, fmt);
     (void)vsnprintf(j->end_why, sizeof(j->end_why), fmt, ap);

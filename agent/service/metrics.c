@@ -83,25 +83,32 @@ static void gauge(struct text *t, const char *name, int64_t n, const char *help)
     add_count(t, name, NULL, NULL, n);
 }
 
+static void counter(struct text *t, const char *name, uint64_t n, const char *help)
+{
+    family(t, name, "counter", NULL, help);
+    text_addf(t, "%s_total %llu\n", name, (unsigned long long)n);
+}
+
 static void write_dcs(const struct metrics *m, struct text *t)
 {
     if (m->dc_count == 0)
         return;
-    family(t, "cordon_dc_up", "gauge", NULL, "Whether the domain controller answers.");
+    family(t, "cordon_dc_up", "gauge", NULL, "Whether the domain controller can be used.");
     for (size_t i = 0; i < m->dc_count; i++)
         add_count(t, "cordon_dc_up", "dc", m->dcs[i].name, m->dcs[i].up);
+    family(t, "cordon_dc_proven_age_seconds", "gauge", "seconds",
+           "Since the domain controller last answered.");
+    for (size_t i = 0; i < m->dc_count; i++)
+        add_seconds(t, "cordon_dc_proven_age_seconds", "dc", m->dcs[i].name,
+                    m->dcs[i].proven_age_ms);
     family(t, "cordon_dc_event_age_seconds", "gauge", "seconds",
            "Since the last event of the domain controller.");
     for (size_t i = 0; i < m->dc_count; i++)
         add_seconds(t, "cordon_dc_event_age_seconds", "dc", m->dcs[i].name, m->dcs[i].event_age_ms);
 }
 
-int metrics_write(const struct metrics *m, struct text *t, struct err *e)
+static void write_requests(const struct metrics *m, struct text *t)
 {
-    family(t, "cordon_build", "info", NULL, "What runs.");
-    sample_name(t, "cordon_build_info", "version", m->version);
-    text_add(t, " 1\n");
-
     gauge(t, "cordon_queue_depth", m->queue_depth, "Requests in the queue.");
     if (m->queue_oldest_ms != METRICS_UNKNOWN) {
         family(t, "cordon_queue_oldest_seconds", "gauge", "seconds",
@@ -109,20 +116,59 @@ int metrics_write(const struct metrics *m, struct text *t, struct err *e)
         add_seconds(t, "cordon_queue_oldest_seconds", NULL, NULL, m->queue_oldest_ms);
     }
     gauge(t, "cordon_cases_in_flight", m->in_flight, "Cases that are being carried out.");
-    gauge(t, "cordon_outbox_depth", m->outbox, "Answers that are not delivered yet.");
+    gauge(t, "cordon_requests_waiting", m->waiting, "Requests that wait to be begun.");
     gauge(t, "cordon_held", m->held, "Requests that wait for a person.");
+    gauge(t, "cordon_outbox_depth", m->outbox, "Answers that are not delivered yet.");
+    gauge(t, "cordon_outbox_stuck", m->outbox_stuck, "Answers that were refused at least once.");
     gauge(t, "cordon_ledger_records", m->ledger_records, "Records in the ledger.");
-
+    gauge(t, "cordon_ledger_failed", m->ledger_failed, "1: the ledger cannot be written.");
+    gauge(t, "cordon_degraded", m->degraded,
+          "What cordon status says that somebody should look at.");
+    counter(t, "cordon_requests_taken", m->taken, "Requests taken, since the start.");
+    counter(t, "cordon_requests_refused", m->refused, "Messages refused, since the start.");
+    counter(t, "cordon_requests_answered", m->answered, "Requests answered, since the start.");
     family(t, "cordon_verdicts", "counter", NULL, "Cases by how they ended, since the start.");
     for (int v = 0; v <= VERDICT_UNKNOWN; v++) {
         sample_name(t, "cordon_verdicts_total", "verdict", verdict_word((enum verdict)v));
         text_addf(t, " %llu\n", (unsigned long long)m->verdicts[v]);
     }
-    if (m->brake_count > 0)
-        family(t, "cordon_brake_engaged", "gauge", NULL,
-               "Whether the brake holds what is automatic.");
+}
+
+static void write_brakes(const struct metrics *m, struct text *t)
+{
+    gauge(t, "cordon_brake_engaged", m->brake_engaged, "1: all that is automatic is held.");
+    if (m->brake_count == 0)
+        return;
+    family(t, "cordon_brake_count", "gauge", NULL, "Automatic changes in the rule's window.");
     for (size_t i = 0; i < m->brake_count; i++)
-        add_count(t, "cordon_brake_engaged", "rule", m->brakes[i].rule, m->brakes[i].engaged);
+        add_count(t, "cordon_brake_count", "rule", m->brakes[i].rule, m->brakes[i].count);
+    family(t, "cordon_brake_limit", "gauge", NULL, "How many the rule allows.");
+    for (size_t i = 0; i < m->brake_count; i++)
+        add_count(t, "cordon_brake_limit", "rule", m->brakes[i].rule, m->brakes[i].limit);
+}
+
+static void write_found(const struct metrics *m, struct text *t)
+{
+    gauge(t, "cordon_watched", m->watched, "Contained accounts that are watched.");
+    gauge(t, "cordon_watched_alive", m->alive, "Of those, the ones that came back to life.");
+    counter(t, "cordon_came_back", m->came_back, "Returns to life, since the start.");
+    counter(t, "cordon_put_back", m->put_back, "Contained again for it, since the start.");
+    gauge(t, "cordon_users_at_risk", m->at_risk, "Users at risk, at the last look.");
+    counter(t, "cordon_risk_polls", m->risk_polls,
+            "Looks at Identity Protection, since the start.");
+    counter(t, "cordon_risk_failures", m->risk_failures, "Of those, the ones that failed.");
+    counter(t, "cordon_risk_requests", m->risk_requests, "Requests made of it, since the start.");
+}
+
+int metrics_write(const struct metrics *m, struct text *t, struct err *e)
+{
+    /* No "info": who reads files (node_exporter) takes the older text format only. */
+    family(t, "cordon_build_info", "gauge", NULL, "What runs.");
+    sample_name(t, "cordon_build_info", "version", m->version);
+    text_add(t, " 1\n");
+    write_requests(m, t);
+    write_brakes(m, t);
+    write_found(m, t);
     write_dcs(m, t);
     if (m->leg_count > 0)
         family(t, "cordon_leg_proven_age_seconds", "gauge", "seconds",

@@ -19,25 +19,31 @@
 struct metrics_dc {
     const char *name;
     bool up;
-    int64_t event_age_ms; /* of the last event that came from it */
+    int64_t proven_age_ms; /* since it last answered */
+    int64_t event_age_ms;  /* of the last event that came from it */
 };
 struct metrics_leg {
-    const char *name;      /* "ad", "entra", "queue" ... */
+    const char *name;      /* "queue", "entra" ... */
     int64_t proven_age_ms; /* since the last round trip that was proven (U4) */
 };
 struct metrics_expiry {
     const char *what; /* "kerberos", "entra" ... */
     int64_t left_ms;  /* below 0, but not METRICS_UNKNOWN: over for so long */
 };
-struct metrics_brake {
-    const char *rule; /* "all", "ou", ... */
-    bool engaged;
+struct metrics_brake { /* what stands in a window, and what may */
+    const char *rule;  /* "all", "ou", ... */
+    int64_t count, limit;
 };
 
 struct metrics {
     const char *version;
-    int64_t queue_depth, queue_oldest_ms, in_flight, outbox, held, ledger_records;
-    uint64_t verdicts[VERDICT_UNKNOWN + 1]; /* since the start, by enum verdict */
+    int64_t queue_depth, queue_oldest_ms, in_flight, waiting, outbox, outbox_stuck, held;
+    int64_t ledger_records, ledger_failed, brake_engaged, degraded;
+    int64_t watched, alive; /* who was contained; and of those who is not any more */
+    int64_t at_risk;
+    uint64_t taken, refused, answered, came_back, put_back; /* since the start */
+    uint64_t risk_polls, risk_failures, risk_requests;
+    uint64_t verdicts[VERDICT_UNKNOWN + 1]; /* by enum verdict */
     const struct metrics_dc *dcs;
     const struct metrics_leg *legs;
     const struct metrics_expiry *expiries;

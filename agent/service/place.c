@@ -27,7 +27,11 @@ static int open_world(struct place *p, struct err *e)
                            .wait_ms = s->cfg->wait_ms};
 
     p->told = false;
-    return world_open(s->loop, &o, &p->world, on_world, p, e);
+    memset(p->proven, 0, sizeof(p->proven));
+    if (world_open(s->loop, &o, &p->world, on_world, p, e) < 0)
+        return -1;
+    watchers_listen(p);
+    return 0;
 }
 
 int place_open(struct service *s, const struct cfg_domain *d, struct place *p, struct err *e)

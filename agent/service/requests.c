@@ -76,6 +76,8 @@ static bool read_taken(struct fold *f, const struct ledger_record *r, struct cJS
     /* What was answered before was another message of this id, and refused. */
     en->result = NULL;
     en->delivered = false;
+    en->hold = false;
+    (void)json_bool(*j, "hold", &en->hold);
     keep(&f->taken, j);
     return true;
 }
@@ -258,8 +260,8 @@ static int add(struct record *r, struct ledger *l, const char *case_id, const ch
 }
 
 int requests_accept(struct ledger *l, const struct intake_request *r, const char *digest,
-                    const char *signer, const char *message, const char *case_id, ledger_cb cb,
-                    void *arg, struct err *e)
+                    const char *signer, const char *message, const char *case_id, bool hold,
+                    ledger_cb cb, void *arg, struct err *e)
 {
     struct text body = TEXT_INIT(INTAKE_BODY_MAX);
     struct record rec;
@@ -270,6 +272,8 @@ int requests_accept(struct ledger *l, const struct intake_request *r, const char
         json_out_str(&rec.o, "digest", digest);
         json_out_str(&rec.o, "signer", signer);
         json_out_str(&rec.o, "message", message);
+        if (hold)
+            json_out_bool(&rec.o, "hold", hold);
         json_out_str(&rec.o, "body", body.s);
         rc = add(&rec, l, case_id, "request", cb, arg, e);
     }

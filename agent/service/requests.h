@@ -27,6 +27,7 @@ struct request_entry { /* borrowed during the callback */
     enum request_state state;
     const char *id, *digest, *signer, *message, *case_id;
     const struct intake_request *request; /* NULL: never taken */
+    bool hold;                            /* whatever the guards say: a person must say yes */
     const char *held_why, *held_rule;
     int64_t received_ms, held_ms, held_until_ms;
     unsigned approvals_needed, approvals; /* different people */
@@ -44,10 +45,11 @@ int requests_find(struct ledger *l, const char *id, request_each_cb cb, void *ar
  * cannot be read is logged and left out. */
 int requests_open(struct ledger *l, request_each_cb cb, void *arg, struct err *e);
 
-/* message: the queue's id of what brought it. */
+/* message: the queue's id of what brought it; of one that we made ourselves (own.c) what made it,
+ * and signer is "" then. hold: a person must say yes. */
 int requests_accept(struct ledger *l, const struct intake_request *r, const char *digest,
-                    const char *signer, const char *message, const char *case_id, ledger_cb cb,
-                    void *arg, struct err *e);
+                    const char *signer, const char *message, const char *case_id, bool hold,
+                    ledger_cb cb, void *arg, struct err *e);
 /* id, signer: "" where that was not found out. */
 int requests_refuse(struct ledger *l, const char *id, const char *word, const char *why,
                     const char *signer, ledger_cb cb, void *arg, struct err *e);

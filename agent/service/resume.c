@@ -56,7 +56,8 @@ int resume_one(struct service *s, const struct request_entry *en, struct job **r
     if (job_new(s, en->request, en->digest, en->signer, en->message, en->case_id, &j, e) < 0)
         return -1;
     j->moved = en->moved;
-    j->taken_over = true;
+    j->hold = en->hold;
+    j->taken_over = en->signer[0] != '\0'; /* our own requests are on no queue */
     j->events = events_again(s, en);
     if (job_reload(j, e) < 0) {
         job_free(j);
@@ -83,10 +84,12 @@ int resume_one(struct service *s, const struct request_entry *en, struct job **r
         j->give_up_ms = INT64_MAX; /* people wanted it done, and we were away */
         /* fall through */
     default:
-        if (has_ended(j))
+        if (has_ended(j)) {
+            watchers_ended(j);
             job_answer(j);
-        else
+        } else {
             reopen_logs(j);
+        }
         break;
     }
     *ret_job = j;

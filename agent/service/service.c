@@ -14,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/cloud.h"
 #include "agent/service/control.h"
+#include "agent/service/holdwatch.h"
 #include "agent/service/link.h"
 #include "agent/service/tell.h"
 #include "base/cleanup.h"
@@ -190,13 +192,28 @@ static int open_places(struct service *s, struct err *e)
     return 0;
 }
 
+/* A cloud that cannot be used holds nothing up. */
+static void open_tenant(struct service *s)
+{
+    if (!s->cfg->entra.on)
+        return;
+    if (cloud_open_graph(s->loop, s->cfg, &s->tenant, &s->tenant_failed) < 0)
+        log_error("%s", s->tenant_failed.msg);
+    else
+        graph_batching(s->tenant->graph, true, 0);
+}
+
 static int open_all(struct service *s, struct err *e)
 {
     if (s->cfg->signer_count == 0)
         return err_set(e, ERR_CONFIG, 0,
                        "there is no [signer/NAME]: nobody's requests could be taken");
     if (open_keys(s, e) < 0 || open_rates(s, e) < 0 || open_ledger(s, e) < 0 ||
-        open_queue(s, e) < 0 || open_places(s, e) < 0 || resume_all(s, e) < 0)
+        open_queue(s, e) < 0 || open_places(s, e) < 0)
+        return -1;
+    open_tenant(s);
+    if (watchers_open(s, e) < 0 || resume_all(s, e) < 0 || risks_open(s, e) < 0 ||
+        health_open(s, e) < 0)
         return -1;
     s->tick = loop_timer_start(s->loop, TICK_MS, tick, s);
     if (s->tick == NULL)
@@ -238,6 +255,9 @@ void service_close(struct service *s)
     if (s == NULL)
         return;
     s->stopping = true;
+    risks_close(s);
+    watchers_close(s);
+    health_pause(s);
     control_close(&s->control);
     loop_timer_stop(&s->poll);
     loop_timer_stop(&s->tick);
@@ -255,6 +275,7 @@ void service_close(struct service *s)
         log_error("ledger: %s", e.msg);
     loop_timer_stop(&s->ending);
     loop_timer_stop(&s->poll);
+    cloud_close(s->tenant);
     outbox_free(s->outbox);
     queue_link_close(&s->link);
     for (struct message *m = s->messages, *next; m != NULL; m = next) {
@@ -355,7 +376,7 @@ static void on_received(void *arg, struct queue_message **msgs, size_t n, enum q
     if (s->poll_failures > 0)
         log_warning("%s can be read again", queue_name(s->queue));
     s->poll_failures = 0;
-    s->queue_proven = loop_now(s->loop);
+    s->health.queue_ok = loop_now(s->loop);
     s->polled_empty = n == 0;
     if (n > 0)
         s->poll_ms = s->cfg->queue.poll_min_ms;
@@ -416,6 +437,9 @@ void service_stop(struct service *s, bool reopens)
     if (s->stopping)
         return;
     s->stopping = true;
+    risks_close(s);
+    holdwatch_pause(s->watch);
+    health_pause(s);
     loop_timer_stop(&s->poll);
     log_info("stopping: %zu case%s in flight", s->running, s->running == 1 ? "" : "s");
     /* Two thirds of the time to end well, the rest to park. */
@@ -447,7 +471,7 @@ static void on_stop_time(void *arg)
 /* Is anything under way that ends by itself? */
 static bool settled(const struct service *s)
 {
-    if (s->running > 0 || s->receiving)
+    if (s->running > 0 || s->receiving || (s->tenant != NULL && !graph_is_idle(s->tenant->graph)))
         return false;
     for (const struct message *m = s->messages; m != NULL; m = m->next) {
         if (m->verb || m->ends || m->state != MESSAGE_CARRIED)
@@ -463,7 +487,7 @@ static bool settled(const struct service *s)
 
 static bool all_done(const struct service *s)
 {
-    return s->polled_empty && service_busy(s) == 0 && s->messages == NULL &&
+    return s->polled_empty && risks_asked(s) && service_busy(s) == 0 && s->messages == NULL &&
            outbox_is_idle(s->outbox);
 }
 

@@ -6,6 +6,9 @@
  *   answer.c   the signed answer        outbox.c  its way out
  *   events.c   its steps, where asked
  *   refusals.c what is refused, on record within bounds
+ *   own.c      requests of our own      risks.c   made from what Identity Protection finds
+ *   watchers.c who was contained, and comes back to life
+ *   health.c   is the world still there? numbers.c, tell.c   what is told of it
  */
 #ifndef CORDON_AGENT_SERVICE_INSIDE_H
 #define CORDON_AGENT_SERVICE_INSIDE_H
@@ -43,6 +46,8 @@ struct place {
     struct loop_timer *later;
     struct place_list *lists;
     size_t list_count;
+    uint64_t proven[AD_DCS_MAX]; /* by loop_now: when that DC last answered; 0 */
+    bool probing[AD_DCS_MAX];
 };
 int place_open(struct service *s, const struct cfg_domain *d, struct place *p, struct err *e);
 void place_close(struct place *p);
@@ -77,6 +82,7 @@ struct job {
     struct loop_timer *timer;
     unsigned tries;        /* of a write that fails */
     bool taken_over;       /* another agent may have acted on it */
+    bool hold;             /* whatever the guards say: a person must say yes */
     bool approved, twice;  /* by one person, by two */
     bool deciding;         /* a decision is on its way to disk */
     bool elsewhere;        /* another agent ended it: it is closed here, and nobody is told */
@@ -114,6 +120,32 @@ bool job_begun(const struct job *j);
 /* Its message is somebody else's now, or gone. */
 void job_message_lost(struct job *j, bool gone);
 void job_free(struct job *j);
+
+/* --- own.c: requests that nobody sent ------------------------------------------------------ */
+
+/* Take one of our own: on disk with this turn, and then a job like others, by nobody's signature.
+ * `what`: what made it ("risk:...", "hold_watch:..."). One that was taken before: 0 again.
+ * ERR_BUSY: not now. ERR_CONFLICT: somebody signed another one with this id. */
+int own_request(struct service *s, const struct intake_request *q, const char *what, bool hold,
+                struct err *e);
+/* It did not get to disk: whoever made it shall offer it again. */
+void own_lost(struct job *j);
+
+/* --- watchers.c: who was contained, and comes back ---------------------------------------------
+ */
+
+int watchers_open(struct service *s, struct err *e);
+void watchers_listen(struct place *p); /* its world was opened anew */
+void watchers_close(struct service *s);
+/* The verdict of its case is on disk, its answer not yet. */
+void watchers_ended(struct job *j);
+void watchers_lost(struct service *s, const char *what); /* own_lost */
+
+/* --- risks.c ---------------------------------------------------------------------------------- */
+
+int risks_open(struct service *s, struct err *e); /* where there is [risk] */
+void risks_close(struct service *s);
+bool risks_asked(const struct service *s); /* nothing is to come of what there was at the start */
 
 /* --- held.c --------------------------------------------------------------------------------- */
 void held_begin(struct job *j); /* writes "held", then waits */
@@ -199,6 +231,33 @@ bool refusals_room(struct service *s);
 void refusals_count(struct service *s, enum signed_outcome outcome);
 /* On record, once a minute, how many were only counted. */
 void refusals_tell(struct service *s, bool at_once);
+/* --- health.c ----------------------------------------------------------------------------------
+ */
+
+struct health {
+    struct loop_timer *timer;
+    uint64_t queue_ok;        /* by loop_now: the last look at the queue that came back; 0 */
+    bool asking, known;       /* asking: how much there is; known: */
+    uint64_t depth, depth_at; /* depth_at: by loop_now */
+    int64_t oldest_ms;        /* wall clock; 0: none, or not known */
+    struct graph_call *probe;
+    uint64_t probed_at;
+    struct err graph_why; /* the last probe failed */
+    bool file_failed;     /* said so */
+};
+int health_open(struct service *s, struct err *e);
+void health_pause(struct service *s); /* nothing is asked any more */
+/* By loop_now: the last answer of Graph to anybody here; 0: none. */
+uint64_t health_graph(const struct service *s);
+uint64_t health_okta(const struct service *s); /* the same; nothing is asked of it for this */
+void health_look(struct service *s);           /* brings `proven` up to now */
+/* What somebody should look at, in sentences; none: a healthy service. */
+void health_complain(struct service *s, void (*say)(void *arg, const char *words), void *arg);
+
+/* --- numbers.c ------------------------------------------------------------------------------- */
+int numbers_write(struct service *s, struct text *t, struct err *e); /* OpenMetrics */
+/* The last event of that DC's log, by its own clock, Unix ms; 0: none yet, or not watched. */
+int64_t numbers_event_ms(const struct world *w, const char *dc);
 
 /* --- service.c ------------------------------------------------------------------------------ */
 struct rate { /* what one signer was let through, lately */
@@ -218,6 +277,11 @@ struct service {
     struct queue *queue; /* of `link` */
     struct outbox *outbox;
     struct brake *brake;
+    struct cloud *tenant;      /* Graph, for the service itself; NULL: no [entra], or: */
+    struct err tenant_failed;  /* why it cannot be used */
+    struct intake_risk *risks; /* NULL: no [risk] */
+    struct holdwatch *watch;
+    struct health health;
     struct control *control;
     struct place *places;
     size_t place_count;
@@ -231,7 +295,6 @@ struct service {
     struct loop_timer *poll, *tick, *stopper;
     uint64_t poll_ms;
     unsigned poll_failures;
-    uint64_t queue_proven; /* loop_now when the queue last answered; 0: never */
     bool receiving, polled_empty;
     bool sick; /* the ledger cannot be written: nothing is taken */
     uint64_t sick_until;
@@ -241,7 +304,8 @@ struct service {
     void (*ended)(void *arg, const struct err *e);
     void *arg;
     /* for status */
-    uint64_t taken, refused, answered;
+    uint64_t taken, refused, answered, came_back, put_back;
+    uint64_t verdicts[VERDICT_UNKNOWN + 1];
 };
 /* Jobs that are not held, and so keep room. */
 size_t service_busy(const struct service *s);

@@ -5,6 +5,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "agent/cloud.h"
+#include "agent/intake/risk.h"
+#include "agent/service/holdwatch.h"
 #include "agent/service/service_inside.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -21,16 +24,36 @@ static size_t count_jobs(const struct service *s, enum job_state state)
     return n;
 }
 
-static size_t ready_dcs(struct world *w)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; w->dcs != NULL && i < ad_dcs_count(w->dcs); i++)
-        n += ad_dcs_at(w->dcs, i)->state == AD_DC_READY;
-    return n;
-}
-
 /* --- status ---------------------------------------------------------------------------- */
+
+static void tell_dcs(struct world *w, struct json_out *o)
+{
+    size_t n = w->dcs != NULL ? ad_dcs_count(w->dcs) : 0, ready = 0;
+    int64_t now = stamp_now_ms(), at;
+
+    for (size_t i = 0; i < n; i++)
+        ready += ad_dcs_at(w->dcs, i)->state == AD_DC_READY;
+    json_out_u64(o, "dcs_ready", ready);
+    json_out_u64(o, "dcs", n);
+    json_out_array(o, "each");
+    for (size_t i = 0; i < n; i++) {
+        const struct ad_dc *dc = ad_dcs_at(w->dcs, i);
+
+        at = numbers_event_ms(w, dc->host);
+        json_out_object(o, NULL);
+        json_out_str(o, "dc", dc->host);
+        json_out_str(o, "state", ad_dc_state_word(dc->state));
+        if (dc->why.code != ERR_OK && dc->state != AD_DC_READY)
+            json_out_str(o, "why", dc->why.msg);
+        json_out_bool(o, "log", watch_covers(w->watch, dc->host));
+        if (at != 0) {
+            json_out_time(o, "last_event", at);
+            json_out_i64(o, "last_event_ms_ago", at < now ? now - at : 0);
+        }
+        json_out_end_object(o);
+    }
+    json_out_end_array(o);
+}
 
 static void tell_domains(struct service *s, struct json_out *o)
 {
@@ -41,8 +64,7 @@ static void tell_domains(struct service *s, struct json_out *o)
         json_out_object(o, NULL);
         json_out_str(o, "name", s->places[i].domain->name);
         json_out_bool(o, "ready", world_can_judge(w) && world_dc(w, true) != NULL);
-        json_out_u64(o, "dcs_ready", ready_dcs(w));
-        json_out_u64(o, "dcs", w->dcs != NULL ? ad_dcs_count(w->dcs) : 0);
+        tell_dcs(w, o);
         json_out_end_object(o);
     }
     json_out_end_array(o);
@@ -76,43 +98,142 @@ static void tell_brake(struct service *s, struct json_out *o)
     json_out_end_object(o);
 }
 
-/* What somebody should look at, in sentences; an empty list is a healthy service. */
+static void say(void *arg, const char *words)
+{
+    json_out_str(arg, NULL, words);
+}
+
 static void tell_degraded(struct service *s, struct json_out *o)
 {
-    char words[600], why[400] = "";
-    int64_t since;
-
     json_out_array(o, "degraded");
-    if (s->sick)
-        json_out_str(o, NULL, "the ledger cannot be written: nothing new is taken");
-    if (s->poll_failures > 0) {
-        uint64_t age = loop_now(s->loop) - s->queue_proven;
+    health_complain(s, say, o);
+    json_out_end_array(o);
+}
 
-        (void)snprintf(words, sizeof(words), "the queue cannot be read; it last answered %s%s",
-                       s->queue_proven > 0 ? stamp_age(why, (int64_t)age) : "before this start",
-                       s->queue_proven > 0 ? " ago" : "");
-        json_out_str(o, NULL, words);
-    }
-    if (brake_is_engaged(s->brake, why, sizeof(why), &since)) {
-        (void)snprintf(words, sizeof(words), "the brake is engaged: %s", why);
-        json_out_str(o, NULL, words);
-    }
+/* Something that happened then, by loop_now; 0: never. */
+static void tell_age(const struct service *s, struct json_out *o, const char *name, uint64_t at)
+{
+    if (at != 0)
+        json_out_u64(o, name, loop_now(s->loop) - at);
+    else
+        json_out_null(o, name);
+}
+
+static void tell_leg(const struct service *s, struct json_out *o, const char *name, uint64_t at)
+{
+    json_out_object(o, NULL);
+    json_out_str(o, "name", name);
+    tell_age(s, o, "proven_ms_ago", at);
+    json_out_end_object(o);
+}
+
+/* The age of the last round trip that was proven, for each leg. */
+static void tell_legs(struct service *s, struct json_out *o)
+{
+    json_out_array(o, "legs");
+    tell_leg(s, o, "queue", s->health.queue_ok);
+    if (s->cfg->entra.on)
+        tell_leg(s, o, "entra", health_graph(s));
+    if (s->cfg->okta.on)
+        tell_leg(s, o, "okta", health_okta(s));
     for (size_t i = 0; i < s->place_count; i++) {
-        struct place *p = &s->places[i];
+        const struct place *p = &s->places[i];
 
-        if (world_can_judge(&p->world) && world_dc(&p->world, true) != NULL)
-            continue;
-        (void)snprintf(words, sizeof(words), "no DC of %s can be used%s%.400s", p->domain->name,
-                       p->world.failed.code != ERR_OK ? ": " : "",
-                       p->world.failed.code != ERR_OK ? p->world.failed.msg : "");
-        json_out_str(o, NULL, words);
-    }
-    if (outbox_stuck(s->outbox) > 0) {
-        (void)snprintf(words, sizeof(words), "%zu answers cannot be delivered",
-                       outbox_stuck(s->outbox));
-        json_out_str(o, NULL, words);
+        for (size_t k = 0; p->world.dcs != NULL && k < ad_dcs_count(p->world.dcs); k++)
+            tell_leg(s, o, ad_dcs_at(p->world.dcs, k)->host, p->proven[k]);
     }
     json_out_end_array(o);
+}
+
+static void tell_until(struct json_out *o, const char *name, int64_t until_ms)
+{
+    json_out_object(o, NULL);
+    json_out_str(o, "name", name);
+    if (until_ms != 0)
+        json_out_time(o, "until", until_ms);
+    else
+        json_out_null(o, "until");
+    json_out_end_object(o);
+}
+
+static void tell_credentials(struct service *s, struct json_out *o)
+{
+    json_out_array(o, "credentials");
+    for (size_t i = 0; i < s->place_count; i++) {
+        const struct world *w = &s->places[i].world;
+        const struct ad_cred *cred = w->dcs != NULL ? ad_dcs_cred(w->dcs) : NULL;
+
+        tell_until(o, cred != NULL && cred->principal[0] != '\0' ? cred->principal : "kerberos",
+                   cred != NULL ? cred->ends_ms : 0);
+    }
+    if (s->tenant != NULL) {
+        tell_until(o, "entra token", token_expires_ms(s->tenant->token));
+        if (token_certificate_ends_ms(s->tenant->token) != 0)
+            tell_until(o, "entra certificate", token_certificate_ends_ms(s->tenant->token));
+    }
+    json_out_end_array(o);
+}
+
+static void tell_risk(const struct service *s, struct json_out *o)
+{
+    struct intake_risk_health h = {.why = ""};
+
+    json_out_object(o, "risk");
+    json_out_bool(o, "on", s->cfg->risk.on);
+    if (s->risks != NULL) {
+        intake_risk_health(s->risks, &h);
+        if (h.asked)
+            json_out_time(o, "asked", h.ok_ms);
+        json_out_u64(o, "at_risk", h.at_risk);
+        json_out_u64(o, "polls", h.polls);
+        json_out_u64(o, "failed", h.failed);
+        json_out_u64(o, "requests", h.requests);
+        json_out_str(o, "why", h.why);
+    }
+    json_out_end_object(o);
+}
+
+static void tell_watch(void *arg, const struct holdwatch_state *x)
+{
+    struct json_out *o = arg;
+
+    json_out_object(o, NULL);
+    json_out_str(o, "request", x->request);
+    json_out_str(o, "account", x->name);
+    json_out_str(o, "domain", x->domain);
+    json_out_bool(o, "in_ad", x->in_ad);
+    json_out_bool(o, "in_entra", x->in_entra);
+    json_out_bool(o, "alive", x->ad_alive || x->entra_alive);
+    json_out_u64(o, "put_backs", x->put_backs);
+    json_out_u64(o, "left_ms", x->left_ms);
+    json_out_end_object(o);
+}
+
+static void tell_watched(const struct service *s, struct json_out *o)
+{
+    json_out_object(o, "watched");
+    json_out_u64(o, "count", holdwatch_count(s->watch));
+    json_out_u64(o, "came_back", s->came_back);
+    json_out_u64(o, "put_back", s->put_back);
+    json_out_array(o, "accounts");
+    holdwatch_each(s->watch, tell_watch, o);
+    json_out_end_array(o);
+    json_out_end_object(o);
+}
+
+static void tell_queue(const struct service *s, struct json_out *o)
+{
+    const struct health *h = &s->health;
+    int64_t now = stamp_now_ms();
+
+    json_out_str(o, "queue", queue_name(s->queue));
+    json_out_str(o, "queue_state", s->poll_failures > 0 ? "failed" : "ok");
+    if (!h->known)
+        return;
+    json_out_u64(o, "queue_depth", h->depth);
+    json_out_i64(o, "queue_lag_ms",
+                 h->oldest_ms > 0 && h->oldest_ms < now ? now - h->oldest_ms : 0);
+    tell_age(s, o, "queue_asked_ms_ago", h->depth_at);
 }
 
 static int status(void *arg, struct json_out *o, struct err *e)
@@ -123,14 +244,14 @@ static int status(void *arg, struct json_out *o, struct err *e)
 
     if (ledger_head(s->ledger, &count, head, e) < 0)
         return -1;
+    health_look(s);
     json_out_str(o, "version", CORDON_VERSION);
     if (s->set.sandbox != NULL)
         json_out_str(o, "sandbox", s->set.sandbox);
     json_out_str(o, "agent", s->agent);
     json_out_time(o, "started", s->started_ms);
     json_out_str(o, "state", s->stopping ? "stopping" : s->sick ? "ledger-failed" : "running");
-    json_out_str(o, "queue", queue_name(s->queue));
-    json_out_str(o, "queue_state", s->poll_failures > 0 ? "failed" : "ok");
+    tell_queue(s, o);
     json_out_u64(o, "in_flight", s->running);
     json_out_u64(o, "waiting", count_jobs(s, JOB_WAITING) + count_jobs(s, JOB_TAKING));
     json_out_u64(o, "held", count_jobs(s, JOB_HELD));
@@ -140,7 +261,11 @@ static int status(void *arg, struct json_out *o, struct err *e)
     json_out_u64(o, "answered", s->answered);
     tell_degraded(s, o);
     tell_domains(s, o);
+    tell_legs(s, o);
+    tell_credentials(s, o);
     tell_brake(s, o);
+    tell_risk(s, o);
+    tell_watched(s, o);
     json_out_object(o, "ledger");
     json_out_i64(o, "count", count);
     json_out_str(o, "head", head);
@@ -204,38 +329,7 @@ static int release(void *arg, const char *by, const char *why, struct err *e)
 
 static int metrics(void *arg, struct text *out, struct err *e)
 {
-    struct service *s = arg;
-    int64_t since;
-    char why[400];
-    const struct {
-        const char *name, *type, *help;
-        uint64_t value;
-    } all[] = {
-        {"cordon_requests_taken", "counter", "Requests taken from the queue.", s->taken},
-        {"cordon_requests_refused", "counter", "Messages refused.", s->refused},
-        {"cordon_requests_answered", "counter", "Requests that have an answer.", s->answered},
-        {"cordon_requests_in_flight", "gauge", "Cases being carried out.", s->running},
-        {"cordon_requests_waiting", "gauge", "Requests waiting to be begun.",
-         count_jobs(s, JOB_WAITING)},
-        {"cordon_requests_held", "gauge", "Requests waiting for a person.",
-         count_jobs(s, JOB_HELD)},
-        {"cordon_outbox", "gauge", "Answers not delivered yet.", outbox_count(s->outbox)},
-        {"cordon_queue_failures", "gauge", "Failed looks at the queue in a row.", s->poll_failures},
-        {"cordon_ledger_failed", "gauge", "1: the ledger cannot be written.", s->sick},
-        {"cordon_brake_engaged", "gauge", "1: everything automatic is held.",
-         brake_is_engaged(s->brake, why, sizeof(why), &since)},
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        text_addf(out, "# TYPE %s %s\n# HELP %s %s\n%s%s %" PRIu64 "\n", all[i].name, all[i].type,
-                  all[i].name, all[i].help, all[i].name, all[i].type[0] == 'c' ? "_total" : "",
-                  all[i].value);
-    text_add(out, "# TYPE cordon_dcs_ready gauge\n# HELP cordon_dcs_ready DCs that can be used.\n");
-    for (size_t i = 0; i < s->place_count; i++)
-        text_addf(out, "cordon_dcs_ready{domain=\"%s\"} %zu\n", s->places[i].domain->name,
-                  ready_dcs(&s->places[i].world));
-    text_add(out, "# EOF\n");
-    return text_check(out, "metrics", e);
+    return numbers_write(arg, out, e);
 }
 
 static int log_level(void *arg, const char *word, struct err *e)

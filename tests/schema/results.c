@@ -1,4 +1,5 @@
-/* tests/schema/results.c -- answers as the program writes them, one a line, for schema.t. */
+/* tests/schema/results.c -- answers and events as the program writes them, one a line, for
+ * schema.t. */
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +49,30 @@ int main(void)
             }
             (void)printf("%s\n", t.s);
         }
+    }
+    for (int i = 0; i < 2; i++) {
+        const struct intake_event ev = {.event = "came-back",
+                                        .id = "01KAM6V4QZ5Y8S3T9W2X7R1B0E",
+                                        .request = "0f8fad5b-d9cb-869f-a165-70867728950e",
+                                        .case_id = "01KAM6V4QZ5Y8S3T9W2X7R1B0D",
+                                        .domain = "corp.example.com",
+                                        .account = "alice",
+                                        .sid = i == 0 ? "S-1-5-21-1-2-3-1104" : "",
+                                        .entra_id = "",
+                                        .where = i == 0 ? "ad" : "entra",
+                                        .who = i == 0 ? "CORP\\bob (S-1-5-21-1-2-3-1105)" : "",
+                                        .what = "event 4722 #7 at dc1.corp.example.com",
+                                        .policy = i == 0 ? "put-back" : "tell",
+                                        .read = i == 0,
+                                        .agent = "cordon-1",
+                                        .time_ms = 1795252500000,
+                                        .ledger_count = 42,
+                                        .ledger_head = hash};
+
+        text_clear(&t);
+        if (intake_event_json(&ev, &t, &e) < 0)
+            return 1;
+        (void)printf("%s\n", t.s);
     }
     text_done(&t);
     return 0;

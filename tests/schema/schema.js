@@ -25,6 +25,7 @@ const compile = (file) => {
 }
 const request = compile('request.schema.json')
 const result = compile('result.schema.json')
+const event = compile('event.schema.json')
 
 // --- requests ---------------------------------------------------------------------------
 const key = crypto.createPrivateKey(fs.readFileSync(keyFile))
@@ -109,7 +110,8 @@ const payloads = own.stdout.trim().split('\n').map((jws) => JSON.parse(Buffer.fr
 ok(own.status === 0 && payloads.length === 2 && payloads.every((p) => request(p)), 'what cordon submit signs is by the schema', own.stderr + JSON.stringify(request.errors))
 
 // --- results ----------------------------------------------------------------------------
-const made = spawnSync(results, { encoding: 'utf8' }).stdout.trim().split('\n').map((l) => JSON.parse(l))
+const lines = spawnSync(results, { encoding: 'utf8' }).stdout.trim().split('\n').map((l) => JSON.parse(l))
+const made = lines.filter((l) => !l.event)
 const bad = made.filter((r) => !result(r))
 ok(made.length > 10 && bad.length === 0, `${made.length} answers, as the program writes them, are by the schema`,
   bad.map((r) => JSON.stringify(r) + (result(r), JSON.stringify(result.errors))).join('\n'))
@@ -125,6 +127,11 @@ const wrong = [
 ]
 ok(wrong.every((r) => !result(r)), 'and those that were spoilt are not', wrong.filter((r) => result(r)).map((r) => JSON.stringify(r)).join('\n'))
 ok(result({ ...goodOne, later: 1 }), 'there may be more members later')
+
+// --- events -----------------------------------------------------------------------------
+const events = lines.filter((l) => l.event)
+ok(events.length === 2 && events.every((x) => event(x)), 'events, as the program writes them, are by the schema', JSON.stringify(event.errors))
+ok(Object.keys(events[0]).every((k) => { const x = { ...events[0] }; delete x[k]; return !event(x) }), 'each member must be there')
 
 console.log(`1..${n}`)
 process.exit(failed === 0 ? 0 : 1)

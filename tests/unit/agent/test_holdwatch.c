@@ -28,7 +28,7 @@ static struct {
     loop_cb timer;
     void *timer_arg;
     uint64_t timer_at;
-    bool enabled_in_entra, enabled_in_ad;
+    bool enabled_in_entra, enabled_in_ad, giving_back;
     enum err_code entra_fails, ad_fails;
     entra_user_cb entra_cb[WAITING];
     void *entra_arg[WAITING];
@@ -126,9 +126,16 @@ static void came_back(void *arg, const struct holdwatch_return *r)
     size_t n = strlen(w.told);
 
     assert_ptr_equal(arg, &w);
-    (void)snprintf(w.told + n, sizeof(w.told) - n, "[%s %s by '%s': %s; %s%s%s]", r->request,
+    (void)snprintf(w.told + n, sizeof(w.told) - n, "[%s %s by '%s': %s; %s%s]", r->request,
                    r->where == HOLDWATCH_AD ? "ad" : "entra", r->who, r->what, r->policy,
-                   r->ours ? " ours" : "", r->read ? "" : " unread");
+                   r->read ? "" : " unread");
+}
+
+static bool giving_back(void *arg, const struct holdwatch_return *r)
+{
+    assert_ptr_equal(arg, &w);
+    assert_non_null(strstr(r->sid, "S-1-5-21-1-2-3-"));
+    return w.giving_back;
 }
 
 static void answer(void)
@@ -198,7 +205,7 @@ static const struct ad_guid guid = {{7}};
 
 static void start(void)
 {
-    const struct holdwatch_ops ops = {read_ad, came_back};
+    const struct holdwatch_ops ops = {read_ad, came_back, giving_back};
 
     ledger = open_plain();
     must(holdwatch_open(NULL, ledger, (struct graph *)&w, &cfg, &ops, &w, &watch, &e));
@@ -231,19 +238,37 @@ static int end(void **state)
     return tear_down(state);
 }
 
-static void add(const char *request)
+/* "R1" is alice, and each other number is somebody else. */
+static const char *sid_of(const char *request)
 {
+    static char sid[64];
+
+    (void)snprintf(sid, sizeof(sid), "S-1-5-21-1-2-3-%d",
+                   strcmp(request, "R1") == 0 ? 1105 : 2000 + (int)strtol(request + 1, NULL, 10));
+    return sid;
+}
+
+static void add_as(const char *request, const char *who)
+{
+    char entra[40];
     const struct holdwatch_account a = {.request = request,
                                         .case_id = CASE_A,
                                         .domain = "corp.example.com",
                                         .name = "alice",
-                                        .sid = SID,
+                                        .sid = sid_of(who),
                                         .dn = "CN=Alice,OU=People,DC=corp",
                                         .guid = &guid,
-                                        .entra_id = ENTRA,
+                                        .entra_id = entra,
                                         .self_sid = SELF};
 
+    (void)snprintf(entra, sizeof(entra), "00000000-0000-0000-0000-%012ld",
+                   strtol(who + 1, NULL, 10));
     must(holdwatch_add(watch, &a, &e));
+}
+
+static void add(const char *request)
+{
+    add_as(request, request);
 }
 
 static void event(uint32_t id, uint32_t old, uint32_t new, const char *actor)
@@ -285,7 +310,7 @@ static void in_entra(void **state)
     cfg.entra.hold = false;
     pass(MINUTE);
     assert_string_equal(told_now(), "[R1 entra by '': seen when read again; tell]");
-    add("R1"); /* it was put back, and enabled again within a minute */
+    holdwatch_put_back(watch, "R1"); /* and enabled again within a minute */
     pass(MINUTE);
     assert_string_equal(told_now(), "[R1 entra by '': seen when read again; tell]");
     assert_int_equal(holdwatch_count(watch), 1);
@@ -369,7 +394,8 @@ static void again_by_event(void **state)
     event(EVLOG_DISABLED, 0, 0, SELF);
     event(EVLOG_ENABLED, 0, 0, SELF);
     pass(0);
-    assert_non_null(strstr(told_now(), "; tell ours]"));
+    assert_string_equal(told_now(), "");
+    assert_int_equal(holdwatch_count(watch), 0); /* cordon enable, by our own account */
 }
 
 static void ad_without_events(void **state)
@@ -420,6 +446,8 @@ static void over_a_restart(void **state)
     assert_non_null(strstr(w.told, "[R1 entra"));
     assert_non_null(strstr(told_now(), "[R2 entra"));
     holdwatch_drop(watch, NULL, ENTRA);
+    assert_int_equal(holdwatch_count(watch), 1);
+    holdwatch_drop(watch, sid_of("R2"), NULL);
     assert_int_equal(holdwatch_count(watch), 0);
     stop();
     start();
@@ -443,6 +471,99 @@ static void drop(void **state)
     cfg.hold_watch_ms = 0;
     add("R2");
     assert_int_equal(holdwatch_count(watch), 0);
+}
+
+/* By the domain's own policy, and no more than so often: also over restarts. */
+static void put_back_in_ad(void **state)
+{
+    struct cfg_domain domain = {.name = (char[]){"corp.example.com"}, .hold = true};
+
+    (void)state;
+    cfg.domains = &domain;
+    cfg.domain_count = 1;
+    add("R1");
+    w.enabled_in_ad = true;
+    for (int i = 0; i < HOLDWATCH_PUT_BACKS; i++) {
+        event(EVLOG_ENABLED, 0, 0, BOB);
+        pass(0);
+        assert_non_null(strstr(told_now(), "; put-back]"));
+        stop();
+        start();
+        pass(10 * 1000);
+        assert_string_equal(told_now(), ""); /* that it is alive is on record */
+        holdwatch_put_back(watch, "R1");
+        if (i == 1) {
+            stop();
+            start(); /* and that it was put back */
+        }
+    }
+    event(EVLOG_ENABLED, 0, 0, BOB);
+    pass(0);
+    assert_non_null(strstr(told_now(), "; tell]"));
+    pass(30 * MINUTE);
+    assert_string_equal(told_now(), "");
+    cfg.domain_count = 0;
+}
+
+/* What came_back wanted did not get to disk. */
+static void once_more(void **state)
+{
+    (void)state;
+    add("R1");
+    w.enabled_in_entra = true;
+    pass(MINUTE);
+    assert_non_null(strstr(told_now(), "; put-back]"));
+    for (int i = 0; i < 2 * HOLDWATCH_PUT_BACKS; i++) { /* nothing was put back yet */
+        holdwatch_again(watch, "R1");
+        pass(15 * 1000);
+        assert_non_null(strstr(told_now(), "; put-back]"));
+    }
+}
+
+static void given_back_by_us(void **state)
+{
+    (void)state;
+    add("R1");
+    w.giving_back = w.enabled_in_ad = w.enabled_in_entra = true;
+    event(EVLOG_ENABLED, 0, 0, BOB); /* whoever: there is a request for it */
+    pass(2 * MINUTE);
+    assert_string_equal(told_now(), "");
+    w.giving_back = false; /* it did not enable it: somebody else did */
+    pass(5 * MINUTE);
+    assert_non_null(strstr(w.told, "[R1 entra"));
+    assert_non_null(strstr(w.told, "[R1 ad"));
+}
+
+static void paused(void **state)
+{
+    (void)state;
+    add("R1");
+    w.enabled_in_entra = true;
+    holdwatch_pause(watch);
+    pass(10 * MINUTE);
+    assert_int_equal(w.entra_asked, 0);
+    add("R2"); /* it ends while we stop: the next start watches it */
+    stop();
+    start();
+    assert_int_equal(holdwatch_count(watch), 2);
+}
+
+/* Contained once more by another request: its watch is the one that counts. */
+static void a_newer_watch(void **state)
+{
+    (void)state;
+    add("R1");
+    pass(40 * MINUTE);
+    add_as("R2", "R1");
+    assert_int_equal(holdwatch_count(watch), 1);
+    stop();
+    start();
+    pass(40 * MINUTE);
+    w.enabled_in_ad = true;
+    event(EVLOG_ENABLED, 0, 0, BOB);
+    pass(0);
+    assert_non_null(strstr(w.told, "[R2 ad"));
+    assert_null(strstr(w.told, "[R1 ad"));
 }
 
 static void many(void **state)
@@ -474,13 +595,14 @@ static void closed_while_reading(void **state)
     add("R2");
     w.timer(w.timer_arg);
     holdwatch_drop(watch, SID, NULL);
+    holdwatch_drop(watch, sid_of("R2"), NULL);
     answer();
     assert_string_equal(told_now(), "");
 }
 
 static void damaged(void **state)
 {
-    const struct holdwatch_ops ops = {read_ad, came_back};
+    const struct holdwatch_ops ops = {read_ad, came_back, giving_back};
     struct holdwatch *h = NULL;
 
     (void)state;
@@ -501,6 +623,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(cannot_be_read, begin, end),
         cmocka_unit_test_setup_teardown(over_a_restart, begin, end),
         cmocka_unit_test_setup_teardown(drop, begin, end),
+        cmocka_unit_test_setup_teardown(put_back_in_ad, begin, end),
+        cmocka_unit_test_setup_teardown(once_more, begin, end),
+        cmocka_unit_test_setup_teardown(given_back_by_us, begin, end),
+        cmocka_unit_test_setup_teardown(paused, begin, end),
+        cmocka_unit_test_setup_teardown(a_newer_watch, begin, end),
         cmocka_unit_test_setup_teardown(many, begin, end),
         cmocka_unit_test_setup_teardown(closed_while_reading, begin, end),
         cmocka_unit_test_setup_teardown(damaged, begin, end),

@@ -153,16 +153,22 @@ static bool has(const struct reader *r, const char *line)
 
 static void everything(void **state)
 {
-    static const struct metrics_dc dcs[] = {{"dc1", true, 1500}, {"dc2", false, METRICS_UNKNOWN}};
-    static const struct metrics_leg legs[] = {{"ad", 0}, {"entra", 61007}};
+    static const struct metrics_dc dcs[] = {{"dc1", true, 0, 1500},
+                                            {"dc2", false, 90500, METRICS_UNKNOWN}};
+    static const struct metrics_leg legs[] = {{"queue", 0}, {"entra", 61007}};
     static const struct metrics_expiry left[] = {{"kerberos", 36000000}, {"entra", -2500}};
-    static const struct metrics_brake brakes[] = {{"all", false}, {"ou", true}};
+    static const struct metrics_brake brakes[] = {{"all", 3, 20}, {"ou", 0, 5}};
     struct metrics m = {.version = "0.1.0",
                         .queue_depth = 3,
                         .queue_oldest_ms = 12034,
                         .in_flight = 0,
                         .outbox = 2,
                         .held = 1,
+                        .brake_engaged = 1,
+                        .watched = 2,
+                        .at_risk = 4,
+                        .taken = 7,
+                        .came_back = 1,
                         .ledger_records = 123456789012,
                         .dcs = dcs,
                         .legs = legs,
@@ -182,11 +188,19 @@ static void everything(void **state)
         "cordon_ledger_records 123456789012",
         "cordon_verdicts_total{verdict=\"done\"} 41",
         "cordon_verdicts_total{verdict=\"unknown\"} 0",
-        "cordon_brake_engaged{rule=\"ou\"} 1",
+        "cordon_brake_engaged 1",
+        "cordon_brake_count{rule=\"all\"} 3",
+        "cordon_brake_limit{rule=\"ou\"} 5",
+        "cordon_requests_taken_total 7",
+        "cordon_watched 2",
+        "cordon_watched_alive 0",
+        "cordon_users_at_risk 4",
+        "cordon_came_back_total 1",
         "cordon_dc_up{dc=\"dc1\"} 1",
         "cordon_dc_up{dc=\"dc2\"} 0",
         "cordon_dc_event_age_seconds{dc=\"dc1\"} 1.500",
-        "cordon_leg_proven_age_seconds{leg=\"ad\"} 0.000",
+        "cordon_leg_proven_age_seconds{leg=\"queue\"} 0.000",
+        "cordon_dc_proven_age_seconds{dc=\"dc2\"} 90.500",
         "cordon_leg_proven_age_seconds{leg=\"entra\"} 61.007",
         "cordon_credential_left_seconds{credential=\"entra\"} -2.500",
     };
@@ -203,7 +217,7 @@ static void everything(void **state)
             fail_msg("not there: %s", want[i]);
     }
     /* What is not known is not told. */
-    assert_null(strstr(t.s, "age_seconds{dc=\"dc2\"}"));
+    assert_null(strstr(t.s, "event_age_seconds{dc=\"dc2\"}"));
     assert_int_equal(metrics_write(&m, &small, &e), -1);
     assert_int_equal(e.code, ERR_TOOBIG);
     text_done(&t);
@@ -218,7 +232,15 @@ static void nothing_known(void **state)
                         .in_flight = -1,
                         .outbox = -1,
                         .held = -1,
-                        .ledger_records = -1};
+                        .ledger_records = -1,
+                        .waiting = -1,
+                        .outbox_stuck = -1,
+                        .ledger_failed = -1,
+                        .brake_engaged = -1,
+                        .degraded = -1,
+                        .watched = -1,
+                        .alive = -1,
+                        .at_risk = -1};
     struct text t = TEXT_INIT(64 * 1024);
     struct reader r;
     struct err e;
@@ -226,14 +248,15 @@ static void nothing_known(void **state)
     (void)state;
     assert_int_equal(metrics_write(&m, &t, &e), 0);
     assert_null(read_all(&r, t.s));
-    assert_int_equal(r.families, 2);
+    assert_int_equal(r.families, 10); /* what runs, and the counters */
     text_done(&t);
 }
 
 static void labels(void **state)
 {
-    static const struct metrics_dc dcs[] = {
-        {"a\"} 7\n# EOF\nx{b=\"\\", true, 1}, {"\x1b[2J\xff\xc3\xbc", true, 2}, {"", false, 3}};
+    static const struct metrics_dc dcs[] = {{"a\"} 7\n# EOF\nx{b=\"\\", true, 1, 1},
+                                            {"\x1b[2J\xff\xc3\xbc", true, 2, 2},
+                                            {"", false, 3, 3}};
     struct metrics m = {.version = "x", .dcs = dcs, .dc_count = 3};
     struct text t = TEXT_INIT(64 * 1024);
     struct reader r;

@@ -82,7 +82,7 @@ static void accept(const char *id, const char *case_id)
 {
     struct intake_request r = request(id);
 
-    must(requests_accept(l, &r, "d1", "soar", "m-1", case_id, NULL, NULL, &e));
+    must(requests_accept(l, &r, "d1", "soar", "m-1", case_id, false, NULL, NULL, &e));
     must(ledger_commit(l, &e));
 }
 

@@ -879,6 +879,104 @@ static void test_it_expires_while_it_waits(void **state)
     answers(QUEUE_OK);
 }
 
+/* --- our own ---------------------------------------------------------------------------------- */
+
+static struct intake_request own_one(const char *id)
+{
+    int64_t now = stamp_now_ms();
+    struct intake_request r = {.action = ACT_CONTAIN, .issued_ms = now, .expires_ms = now + 600000};
+
+    (void)snprintf(r.id, sizeof(r.id), "%s", id);
+    (void)snprintf(r.account, sizeof(r.account), "alice");
+    (void)snprintf(r.requester, sizeof(r.requester), "Identity Protection");
+    (void)snprintf(r.audience, sizeof(r.audience), "corp.example.com");
+    return r;
+}
+
+static void test_own(void **state)
+{
+    static const char id[] = "0f8fad5b-d9cb-869f-a165-70867728950e";
+    struct intake_request r = own_one(id);
+
+    (void)state;
+    has_dc = true;
+    must(own_request(s, &r, "risk:7", false, &e));
+    assert_int_equal(begun, 0); /* not on disk yet */
+    must(own_request(s, &r, "risk:7", false, &e));
+    turn();
+    assert_int_equal(begun, 1);
+    assert_string_equal(last.requester, "Identity Protection");
+    assert_false(last.terms.taken_over);
+    case_ends(id, VERDICT_DONE, "");
+    turn();
+    assert_string_equal(state_of(id), "none");
+    assert_string_equal(recorded(id), "done");
+    must(own_request(s, &r, "risk:7", false, &e)); /* answered, and not done again */
+    turn();
+    assert_int_equal(begun, 1);
+    assert_int_equal(s->verdicts[VERDICT_DONE], 1);
+}
+
+static void test_own_is_held(void **state)
+{
+    static const char id[] = "0f8fad5b-d9cb-869f-a165-70867728950e";
+    struct intake_request r = own_one(id);
+    const char *rule = "brake";
+    struct casefile cf = {0};
+    char why[100];
+
+    (void)state;
+    has_dc = true;
+    must(own_request(s, &r, "risk:7", /* hold */ true, &e));
+    turn();
+    assert_int_equal(begun, 1);
+    assert_false(last.terms.let(last.terms.arg, &cf, &rule, why, sizeof(why)));
+    assert_string_equal(rule, "risk");
+    while (s->jobs != NULL) /* as if it had died: the ledger knows that it is to be held */
+        job_free(s->jobs);
+    must(resume_all(s, &e));
+    turn();
+    assert_true(job(id)->hold);
+    assert_false(job(id)->taken_over);
+}
+
+static void test_own_did_not_get_to_disk(void **state)
+{
+    static const char id[] = "0f8fad5b-d9cb-869f-a165-70867728950e";
+    struct intake_request r = own_one(id);
+
+    (void)state;
+    has_dc = true;
+    failpoint_set("commit-before:1:fail");
+    must(own_request(s, &r, "risk:7", false, &e));
+    turn();
+    turn();
+    assert_int_equal(begun, 0);
+    assert_null(s->jobs); /* whoever made it offers it again */
+    failpoint_set(NULL);
+    service_ledger_fine(s);
+    must(own_request(s, &r, "risk:7", false, &e));
+    turn();
+    assert_int_equal(begun, 1);
+}
+
+static void test_own_id_is_signed_for(void **state)
+{
+    struct intake_request r = own_one(CASE_A);
+
+    (void)state;
+    come(make(own, CASE_A, ACT_DISABLE, "alice"), "m-1", "");
+    fails(own_request(s, &r, "risk:7", false, &e), ERR_CONFLICT, "ALARM");
+    turn();
+    fails(own_request(s, &r, "risk:7", false, &e), ERR_CONFLICT, "ALARM");
+    s->sick = true;
+    fails(own_request(s, &r, "risk:7", false, &e), ERR_BUSY, "ledger");
+    s->sick = false;
+    s->stopping = true;
+    fails(own_request(s, &r, "risk:7", false, &e), ERR_BUSY, "stopping");
+    s->stopping = false;
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -901,6 +999,10 @@ int main(void)
         T(test_over_its_rate),
         T(test_the_ledger_cannot_be_written),
         T(test_it_expires_while_it_waits),
+        T(test_own),
+        T(test_own_is_held),
+        T(test_own_did_not_get_to_disk),
+        T(test_own_id_is_signed_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
