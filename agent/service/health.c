@@ -16,6 +16,7 @@
 #include "agent/service/metrics.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/stamp.h"
 
 enum {
     LOOK_MS = 15 * 1000,
