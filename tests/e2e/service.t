@@ -318,7 +318,7 @@ stop "$two"
 "$here/tests/standin/standin" help >/dev/null 2>&1 # gets ajv, the first time
 "$(command -v node || command -v nodejs)" "$here/tests/schema/real.js" "$work"/*.jws "$results"/*.jws >"$work/out" 2>&1
 is "$?" 0 "every request and answer is by its schema"
-like "$(tail -n 1 "$work/out")" "^[1-9][0-9]* request, [1-9][0-9]* result(, [0-9]+ [a-z]+)*: done expired not-allowed refused( |$)" "  answers of all kinds"
+like "$(tail -n 1 "$work/out")" "^([0-9]+ event, )?[1-9][0-9]* request, [1-9][0-9]* result(, [0-9]+ [a-z]+)*: done expired not-allowed refused( |$)" "  answers of all kinds"
 cat "$work"/once.err "$work"/run.* | grep -E -A 12 'Sanitizer|runtime error|cordon: bug' >"$work/out"; : >"$work/err"
 is "$(grep -c . "$work/out")" 0 "the sanitizers have nothing to say"
 done_testing
