@@ -1,0 +1,129 @@
+#!/usr/bin/python3
+"""service_day.py CORDON WORK PID BATCHES -- a day's requests for a running service, through WORK/spool.
+
+Each batch of 400 messages: 160 changes (disabled in one batch, enabled in the next), 120 accounts that are disabled
+already, 40 that their signer may not ask for, 40 forged, 30 seen before, 10 held and then declined over the socket.
+After each, when nothing is left, the process is looked at. Prints "WHAT;LIMIT;VALUE;OPERATOR" lines.
+"""
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+cordon, work, pid, batches = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+spool, state = work + '/spool', work + '/state.day'
+names = iter(range(10 ** 9))
+
+
+def signed(key, action, accounts):
+    out = subprocess.run([cordon, 'submit', '--out', '-', '--key', f'{work}/{key}.pem', '--requester', 'soc@example.com',
+                          '--domain', 'corp.example.com', action, *accounts], stdout=subprocess.PIPE, check=True)
+    return out.stdout.decode().split()
+
+
+def people(first, count):
+    return ['u%05d' % n for n in range(first, first + count)]
+
+
+def put(jws):
+    name = '01J9%022d' % next(names)
+    with open(f'{spool}/tmp/{name}', 'w') as f:
+        f.write(jws)
+    os.rename(f'{spool}/tmp/{name}', f'{spool}/new/{name}')
+
+
+def ask(what):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(60)
+    s.connect(state + '/control.sock')
+    s.sendall(json.dumps(what).encode() + b'\n')
+    out = b''
+    while True:
+        d = s.recv(65536)
+        if not d:
+            return out.decode()
+        out += d
+
+
+def status():
+    return json.loads(ask({'do': 'status'}).splitlines()[0])
+
+
+def left():
+    return sum(n.startswith('01') for d in ('new', 'claimed') for n in os.listdir(f'{spool}/{d}'))
+
+
+def until(what, words):
+    for _ in range(1200):
+        if what():
+            return
+        time.sleep(0.2)
+    sys.exit(f'bench: {words}: {status()}')
+
+
+def quiet():
+    s = status()
+    return left() == 0 and s['in_flight'] == s['waiting'] == s['outbox'] == 0
+
+
+def held():
+    found = [json.loads(line) for line in ask({'do': 'pending'}).splitlines()]
+    return [r['id'] for f in found for r in ([f] if 'id' in f else f.get('held', f.get('pending', [])))]
+
+
+def look():
+    words = dict(line.split(':', 1) for line in open(f'/proc/{pid}/status') if ':' in line)
+    kb = {k: int(words[k].split()[0]) for k in ('VmRSS', 'RssAnon', 'Threads')}
+    stat = open(f'/proc/{pid}/stat').read().rsplit(')', 1)[1].split()
+    return {'rss': kb['VmRSS'], 'anon': kb['RssAnon'], 'threads': kb['Threads'], 'fds': len(os.listdir(f'/proc/{pid}/fd')),
+            'cpu': int(stat[11]) + int(stat[12]), 'ledger': sum(os.path.getsize(f'{state}/{n}') for n in ('ledger.db', 'ledger.db-wal'))}
+
+
+def batch(n, before):
+    block = n // 2 % 4 * 160 + 1
+    changes = signed('soar', 'disable' if n % 2 == 0 else 'enable', people(block, 160))
+    good = changes + signed('soar', 'disable', people(1201, 120))
+    rest = signed('soar', 'revoke', people(1, 40)) + [j[:-2] + ('A' if j[-2] != 'A' else 'Q') + j[-1] for j in signed('soar', 'disable', people(1401, 40))]
+    rest += before[:30] + signed('soar', 'disable', ['vip1', 'vip2'] * 5)
+    for i, jws in enumerate(good):
+        put(jws)
+        for j in rest[i * len(rest) // len(good):(i + 1) * len(rest) // len(good)]:
+            put(j)
+    until(lambda: quiet() and len(held()) == 10, 'a batch does not end')
+    for i in held():
+        ask({'do': 'decline', 'id': i, 'why': 'a bench'})
+    until(lambda: quiet() and not held(), 'the declined do not end')
+    return changes
+
+
+seen, changes, began = [look()], [], time.time()
+for n in range(batches):
+    changes = batch(n, changes)
+    seen.append(look())
+    print('bench: batch', n + 1, seen[-1], file=sys.stderr)
+took, total, end = time.time() - began, 400 * batches, status()
+quarter = max(1, batches // 4)
+first, last = seen[1:1 + quarter], seen[-quarter:]
+
+
+def more(what):
+    return statistics.median(x[what] for x in last) - statistics.median(x[what] for x in first)
+
+
+rows = [
+    (f'day: {total} messages: KB resident more in the last quarter than in the first', '1024', more('rss'), '<='),
+    ('  of these anonymous', '', more('anon'), ''),
+    ('  MB resident at the most, after a batch', '', '%.1f' % (max(x['rss'] for x in seen) / 1024), ''),
+    ('day: open files more', '0', more('fds'), '<='),
+    ('day: threads more', '0', more('threads'), '<='),
+    ('day: requests in any list of the service when all are answered', '0',
+     end['held'] + end['waiting'] + end['in_flight'] + end['outbox'], '<='),
+    ('day: bytes of ledger for each message', '', (seen[-1]['ledger'] - seen[0]['ledger']) // total, ''),
+    (f"day: messages a second ({end['taken']} taken, {end['refused']} refused, {end['answered']} answered)", '', '%.0f' % (total / took), ''),
+    ('  ms of processor time for each message', '', '%.2f' % ((seen[-1]['cpu'] - seen[0]['cpu']) * 10 / total), ''),
+]
+for r in rows:
+    print(';'.join(str(x) for x in r))
