@@ -39,10 +39,16 @@ enum {
 enum rule { RULE_ALL, RULE_OU, RULE_SIGNER, RULE_PERCENT, RULES };
 static const char *const rule_words[RULES] = {"all", "ou", "signer", "percent"};
 
-struct change {
-    char *request, *domain, *signer, *ou; /* never NULL; "": none */
-    int64_t at_ms;                        /* boot_now_ms() then; of an earlier boot below 0 */
+struct change { /* a week of them is kept: all that is the same in many is shared */
+    char request[ID_UUID];
+    const char *domain, *signer, *ou; /* of `names`, never NULL; "": none */
+    int64_t at_ms;                    /* boot_now_ms() then; of an earlier boot below 0 */
     bool let_go;
+};
+
+struct name { /* a domain, a signer or an OU */
+    struct name *next;
+    char text[];
 };
 
 struct domain_users {
@@ -57,6 +63,7 @@ struct brake {
     char boot[ID_UUID];
     struct change *changes;
     size_t count, room;
+    struct name *names;
     struct domain_users *domains;
     size_t domain_count;
     bool engaged, told; /* told: there is a record of it */
@@ -68,26 +75,38 @@ struct brake {
 
 /* --- the list ------------------------------------------------------------------------ */
 
-static void change_done(struct change *c)
+/* As many as there are OUs, at most: they are kept as long as the brake. NULL: no memory. */
+static const char *shared(struct brake *b, const char *text)
 {
-    free(c->request);
-    free(c->domain);
-    free(c->signer);
-    free(c->ou);
-    *c = (struct change){0};
+    size_t size = strlen(text != NULL ? text : "") + 1;
+    struct name *n = b->names;
+
+    if (size == 1)
+        return "";
+    while (n != NULL && strcmp(n->text, text) != 0)
+        n = n->next;
+    if (n != NULL)
+        return n->text;
+    n = malloc(sizeof(*n) + size);
+    if (n == NULL)
+        return NULL;
+    memcpy(n->text, text, size);
+    n->next = b->names;
+    b->names = n;
+    return n->text;
 }
 
-static int change_init(struct change *c, const char *request, const char *domain,
+static int change_init(struct brake *b, struct change *c, const char *request, const char *domain,
                        const char *signer, const char *ou, struct err *e)
 {
-    *c = (struct change){.request = strdup(request != NULL ? request : ""),
-                         .domain = strdup(domain != NULL ? domain : ""),
-                         .signer = strdup(signer != NULL ? signer : ""),
-                         .ou = strdup(ou != NULL ? ou : "")};
-    if (c->request != NULL && c->domain != NULL && c->signer != NULL && c->ou != NULL)
-        return 0;
-    change_done(c);
-    return err_set(e, ERR_NOMEM, 0, "brake");
+    *c = (struct change){
+        .domain = shared(b, domain), .signer = shared(b, signer), .ou = shared(b, ou)};
+    if (c->domain == NULL || c->signer == NULL || c->ou == NULL)
+        return err_set(e, ERR_NOMEM, 0, "brake");
+    if (strlen(request) >= sizeof(c->request))
+        return err_set(e, ERR_INVALID, 0, "brake: that is no request's id");
+    memcpy(c->request, request, strlen(request) + 1);
+    return 0;
 }
 
 static int reserve(struct brake *b, struct err *e)
@@ -112,8 +131,6 @@ static void forget_old(struct brake *b, int64_t now)
     for (size_t i = 0; i < b->count; i++) {
         if (now - b->changes[i].at_ms < KEEP_MS)
             b->changes[kept++] = b->changes[i];
-        else
-            change_done(&b->changes[i]);
     }
     b->count = kept;
 }
@@ -179,7 +196,7 @@ static int read_change(struct reading *r, const struct ledger_record *rec, const
 
     if (request == NULL || !json_i64(j, "boot_ms", &boot_ms))
         return err_set(r->e, ERR_INVALID, 0, "not as cordon writes it: type  cordon audit verify");
-    if (reserve(b, r->e) < 0 || change_init(&c, request, json_str(j, "domain"),
+    if (reserve(b, r->e) < 0 || change_init(b, &c, request, json_str(j, "domain"),
                                             json_str(j, "signer"), json_str(j, "ou"), r->e) < 0)
         return -1;
     c.at_ms = place(b, json_str(j, "boot"), boot_ms, rec->time_ms, r->now, r->now_wall_ms);
@@ -252,8 +269,10 @@ void brake_free(struct brake *b)
 {
     if (b == NULL)
         return;
-    for (size_t i = 0; i < b->count; i++)
-        change_done(&b->changes[i]);
+    for (struct name *n = b->names, *next; n != NULL; n = next) {
+        next = n->next;
+        free(n);
+    }
     for (size_t i = 0; i < b->domain_count; i++)
         free(b->domains[i].domain);
     free(b->changes);
@@ -487,7 +506,7 @@ bool brake_take(struct brake *b, const struct brake_ask *a, char *why, size_t si
     forget_old(b, boot_now_ms());
     if (!b->engaged) {
         if (reserve(b, e) < 0 ||
-            change_init(&c, a->request, a->domain, a->signer, ou_of(a->dn), e) < 0)
+            change_init(b, &c, a->request, a->domain, a->signer, ou_of(a->dn), e) < 0)
             goto failed;
         c.at_ms = boot_now_ms();
         if (!judge(b, a, &c)) {
@@ -496,7 +515,6 @@ bool brake_take(struct brake *b, const struct brake_ask *a, char *why, size_t si
             b->changes[b->count++] = c;
             return true;
         }
-        change_done(&c);
     }
     (void)snprintf(why, size, "%s", b->why);
     if (!b->told && record_engaged(b, e) < 0)
@@ -504,7 +522,6 @@ bool brake_take(struct brake *b, const struct brake_ask *a, char *why, size_t si
     return false;
 
 failed:
-    change_done(&c);
     (void)err_wrap(e, "brake");
     (void)snprintf(why, size, "%s", e->msg);
     return false;
