@@ -248,7 +248,7 @@ static int begin(void **state)
     s->polled_empty = true; /* nothing is asked of the queue here */
     (void)snprintf(s->agent, sizeof(s->agent), "one");
     s->ledger = open_plain();
-    must(outbox_new(NULL, s->ledger, NULL, NULL, &s->outbox, &e));
+    must(outbox_new(NULL, s->ledger, "agent", NULL, NULL, &s->outbox, &e));
     must(brake_new(s->ledger, cfg, &s->brake, &e));
     s->places = calloc(1, sizeof(*s->places));
     s->place_count = 1;
