@@ -73,7 +73,8 @@ struct job {
     struct casefile *cf;                    /* while it runs */
     struct caseload *load;                  /* what an earlier run left; NULL */
     struct loop_timer *timer;
-    unsigned tries;        /* of a write that fails */
+    unsigned tries;        /* of a write that fails, of a case that cannot be begun */
+    char failed[300];      /* why it could not be begun last; "" */
     bool taken_over;       /* another agent may have acted on it */
     bool approved, twice;  /* by one person, by two */
     bool deciding;         /* a decision is on its way to disk */
