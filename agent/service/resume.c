@@ -73,8 +73,7 @@ int resume_one(struct service *s, const struct request_entry *en, struct job **r
         break;
     case REQUEST_DECIDED:
         if (en->declined) {
-            job_end(j, VERDICT_REFUSED, "declined", "declined%s%s",
-                    en->decided_by[0] != '\0' ? " by " : "", en->decided_by);
+            held_declined(j, en);
             break;
         }
         j->approved = true;

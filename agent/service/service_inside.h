@@ -116,6 +116,8 @@ void job_free(struct job *j);
 /* --- held.c --------------------------------------------------------------------------------- */
 void held_begin(struct job *j); /* writes "held", then waits */
 void held_tick(struct job *j);  /* is its time over? */
+/* The end of one that a person declined, or that nobody decided on in time. */
+void held_declined(struct job *j, const struct request_entry *en);
 int held_decide(struct service *s, const char *id, bool approve, const char *by, const char *why,
                 void (*done)(void *arg, const struct err *e), void *arg, struct err *e);
 
