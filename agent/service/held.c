@@ -20,10 +20,6 @@
 #include "base/log.h"
 #include "base/stamp.h"
 
-#define BEGIN_WITHIN_MS                                                      \
-    (INT64_C(15) * 60 * 1000) /* of an approval: what is not begun then ends \
-                               */
-
 static void write_hold(void *arg);
 static void on_held(void *arg, const struct err *e);
 static void on_decided(void *arg, const struct err *e);
@@ -136,7 +132,7 @@ static bool go_on(void *arg, const struct request_entry *en)
     }
     j->approved = true;
     j->twice = en->approvals >= 2;
-    j->give_up_ms = service_now_ms(j->s) + BEGIN_WITHIN_MS;
+    j->give_up_ms = service_now_ms(j->s) + APPROVED_MS;
     if (job_reload(j, &e) < 0)
         log_error("request=%s %s", en->id, e.msg);
     log_info("request=%s approved by %s", en->id, en->decided_by);

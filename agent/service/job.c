@@ -365,6 +365,8 @@ static void begin_again(struct job *j, const struct casefile *cf)
         (void)snprintf(j->failed, sizeof(j->failed), "%s", case_detail(cf));
         if (job_reload(j, &e) < 0)
             log_error("request=%s %s", j->request.id, e.msg);
+        else if (j->load == NULL)
+            brake_forget(j->s->brake, j->request.id);
         wait_a_little(j, service_backoff_ms(j->tries++));
     }
     service_maybe_end(j->s);

@@ -113,6 +113,9 @@ bool job_begun(const struct job *j);
 void job_message_lost(struct job *j, bool gone);
 void job_free(struct job *j);
 
+/* Of an approval, or a start behind it: what is not begun by then ends. */
+#define APPROVED_MS (INT64_C(15) * 60 * 1000)
+
 /* --- held.c --------------------------------------------------------------------------------- */
 void held_begin(struct job *j); /* writes "held", then waits */
 void held_tick(struct job *j);  /* is its time over? */
