@@ -18,9 +18,11 @@
 mkdir "$work/small"
 mount -t tmpfs -o size=2m,mode=700 cordon-test "$work/small" || { echo "Bail out! no tmpfs"; exit 1; }
 small=$work/small
-trap 'umount "$small" 2>/dev/null; finish' EXIT
-lab up --dcs 2 --bulk 120 "$LAB_DIR" || { echo "Bail out! no lab"; exit 1; }
+other=$work/lab2 # for what is done to DCs
+trap 'umount "$small" 2>/dev/null; lab down "$other" >/dev/null 2>&1; finish' EXIT
+lab up --dcs 2 --bulk 120 "$LAB_DIR" && lab up --dcs 2 --bulk 120 "$other" || { echo "Bail out! no lab"; exit 1; }
 keys || exit 1
+cp -p "$LAB_DIR"/{soar,agent}.p* "$other"
 n=0
 next() { n=$((n + 1)); account=$(printf 'u%05d' "$n"); } # $account: nobody has been asked for it yet
 verdict_of() { answer "$1" verdict/verdict verdict/proof; }
@@ -281,7 +283,9 @@ part_queue() { # the queue is away
 declare -A first=([dcs]=0 [kdc]=10 [brake]=20 [ledger]=30 [config]=35 [stop]=40 [disk]=45 [writes]=65 [clock]=75 [tenant]=90 [queue]=95)
 run_part() { (
     n=${first[$1]:-0} tap=0
-    mkdir "$work/$1"; cp -p "$work/plain.conf" "$work/$1"; work=$work/$1
+    mkdir "$work/$1"
+    case $1 in dcs | kdc | stop) LAB_DIR=$other; cp -p "$other/cordon.conf" "$work/$1/plain.conf" ;; *) cp -p "$work/plain.conf" "$work/$1" ;; esac
+    work=$work/$1
     state=$LAB_DIR/state-$1 spool=$LAB_DIR/spool-$1 results=$LAB_DIR/results-$1
     mkdir -m 700 "$state"
     SECONDS=0
@@ -291,17 +295,19 @@ run_part() { (
     calm
     echo "# $1: $SECONDS s"
 ) >"$work/$1.tap" 2>"$work/$1.err"; }
-waiting=() turns=() pids=()
+one_by_one() { local part; for part; do run_part "$part"; done; }
+pids=() turns=() cuts=()
 [ $# -gt 0 ] || set -- disk ledger held brake config writes clock tenant queue dcs kdc stop
-for part; do # those that mostly wait do so beside the others, which do things to the lab at last
-    case $part in tenant | queue | dcs | kdc | stop) turns+=("$part") ;; *) waiting+=("$part") ;; esac
+for part; do # beside each other, but for those that share the tenant, or the DCs that things are done to
+    case $part in
+    tenant | queue) turns+=("$part") ;;
+    dcs | kdc | stop) cuts+=("$part") ;;
+    *) run_part "$part" & pids+=($!) ;;
+    esac
 done
-for part in "${waiting[@]}"; do run_part "$part" & pids+=($!); done
-for part in "${turns[@]}"; do
-    case $part in dcs | kdc | stop) [ ${#pids[@]} = 0 ] || wait "${pids[@]}"; pids=() ;; esac
-    run_part "$part"
-done
-[ ${#pids[@]} = 0 ] || wait "${pids[@]}"
+one_by_one "${cuts[@]}" & pids+=($!)
+one_by_one "${turns[@]}"
+wait "${pids[@]}"
 for part; do
     echo "# --- $part"
     while IFS= read -r line; do
