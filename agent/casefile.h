@@ -28,6 +28,7 @@ struct mdi_leg;
 /* What holds for a request that the service carries out, beside the guards; all zero: nothing. */
 struct run_terms {
     bool parks;                /* told to stop: it is left for the next start, without a verdict */
+    bool again;                /* the same where no DC, or no ledger, let anything be sent */
     bool taken_over;           /* another run, whose ledger is not ours, may have acted on it */
     int64_t issued_ms;         /* when it was asked for: what was changed since is not ours */
     const struct policy *only; /* the accounts that its signer may name (policy_only); NULL: any */
@@ -146,6 +147,7 @@ struct casefile {
     bool converged, reverted, converge_done;
     size_t pushes_open;
 
+    bool unsent;  /* it failed before any effect, for a reason that may pass */
     bool for_two; /* held, and one person's approval will not do */
     char rule[64];
     char *detail; /* or NULL: case_detail */

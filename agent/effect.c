@@ -335,8 +335,8 @@ static void expect(struct effect *x)
         spec.local = x->prior->local;
     }
     if (x->dc->has_skew) /* currentTime has whole seconds, and we measured it some time ago */
-        spec.not_before_ms =
-            (spec.mark != NULL ? x->prior->intended_ms : stamp_now_ms()) + x->dc->skew_ms - 3000;
+        spec.not_before_ms = (spec.mark != NULL ? x->prior->intended_ms : stamp_now_ms()) +
+                             ad_dc_skew_ms(x->dc) - 3000;
     if (watch_expect_start(w, &spec, on_confirm, x, &x->expect, &e) < 0) {
         x->confirm = CONFIRM_MISSED;
         step_say(&x->confirm_step, "%s", e.msg);

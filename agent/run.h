@@ -36,7 +36,8 @@ int run_case_start(struct world *w, const struct request *r,
                    struct casefile **ret_case, struct err *e);
 /* A DC changed its state: wakes what waits for it. */
 void run_dc_changed(struct world *w, struct ad_dc *dc);
-/* In `done`: it was told to stop, and is left open on record: it has no verdict yet. */
+/* In `done`: it was told to stop, or nothing could be sent and its terms say that it is begun
+ * again: it is left open on record, and has no verdict yet. */
 bool run_parked(const struct casefile *cf);
 /* SIGINT, SIGTERM: end everything that runs as soon as it may be ended. */
 void run_interrupt(struct world *w);

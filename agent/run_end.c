@@ -31,12 +31,21 @@ void run_end_early(struct casefile *cf, enum verdict v, const char *rule, const 
     run_conclude(cf);
 }
 
+/* A DC, a KDC or the ledger that does not answer now may do so later; a no stays a no. */
+static bool is_passing(enum err_code code)
+{
+    const struct err e = {.code = code};
+
+    return err_is_elsewhere(&e) || code == ERR_IO;
+}
+
 void run_fail(struct casefile *cf, const struct err *e)
 {
     enum verdict v = e->code == ERR_NOTFOUND    ? VERDICT_NOT_FOUND
                      : e->code == ERR_AMBIGUOUS ? VERDICT_AMBIGUOUS
                                                 : VERDICT_FAILED;
 
+    cf->unsent = v == VERDICT_FAILED && is_passing(e->code);
     run_end_early(cf, v, "", e->msg);
 }
 
@@ -198,8 +207,24 @@ void run_settle(struct casefile *cf)
     run_conclude(cf);
 }
 
+/* Did nothing of it go out, anywhere, for a reason that may pass? */
+static bool nothing_sent(const struct casefile *cf)
+{
+    if (cf->mdi != NULL || cf->mde != NULL || !okta_leg_absent(cf) ||
+        (cf->cloud != NULL && cf->cloud->has_user))
+        return false;
+    for (size_t i = 0; i < cf->effect_count; i++) {
+        if (cf->effects[i]->sent || cf->effects[i]->step.outcome != OUT_FAILED ||
+            !is_passing(cf->effects[i]->why))
+            return false;
+    }
+    return cf->effect_count > 0 || cf->unsent;
+}
+
 bool run_parked(const struct casefile *cf)
 {
+    if (cf->terms.again && cf->verdict == VERDICT_FAILED && nothing_sent(cf))
+        return true;
     return cf->w->interrupted &&
            (cf->verdict == VERDICT_UNKNOWN || (cf->terms.parks && cf->verdict != VERDICT_DONE));
 }
@@ -219,7 +244,9 @@ void run_conclude(struct casefile *cf)
     rc = text_check(&body, "verdict", &e);
     /* An interrupted case whose end is open stays open: --resume takes it up; or the service's next
      * start. */
-    if (rc == 0 && cf->w->ledger != NULL && run_parked(cf))
+    if (rc == 0 && !cf->recorded && !cf->w->interrupted && run_parked(cf)) /* nothing to keep */
+        cf->later = loop_timer_start(cf->w->loop, 0, tell_unrecorded, cf);
+    else if (rc == 0 && cf->w->ledger != NULL && run_parked(cf))
         rc = run_record(cf, "paused", body.s, on_recorded, cf, &e);
     else if (rc == 0 && cf->w->ledger != NULL)
         rc = run_record(cf, "verdict", body.s, on_recorded, cf, &e);

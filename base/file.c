@@ -450,16 +450,19 @@ static int sync_folder_of(const char *path)
     return fsync(fd);
 }
 
-static int write_whole(const char *path, const void *p, size_t n, unsigned flags, struct err *e)
+/* mark: NULL, a name that nobody else has. */
+static int write_whole(const char *path, const char *mark, const void *p, size_t n, unsigned flags,
+                       struct err *e)
 {
     CLEANUP(cleanup_fdp) int fd = -1;
     char temp[PATH_MAX], shown[TEXT_SHOWN];
     int len, saved;
 
-    len = snprintf(temp, sizeof(temp), "%s.XXXXXX", path);
+    len = snprintf(temp, sizeof(temp), "%s.%s", path, mark != NULL ? mark : "XXXXXX");
     if (len < 0 || (size_t)len >= sizeof(temp))
         return err_sys(e, ERR_IO, ENAMETOOLONG, "write '%s'", text_shown(shown, path));
-    fd = mkostemp(temp, O_CLOEXEC); /* O_EXCL, 0600 */
+    fd = mark != NULL ? open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600)
+                      : mkostemp(temp, O_CLOEXEC); /* O_EXCL, 0600 */
     if (fd < 0)
         return err_sys(e, ERR_IO, errno, "write '%s'", text_shown(shown, path));
 
@@ -479,10 +482,15 @@ static int write_whole(const char *path, const void *p, size_t n, unsigned flags
 
 int file_write_atomic(const char *path, const void *p, size_t n, struct err *e)
 {
-    return write_whole(path, p, n, 0, e);
+    return write_whole(path, NULL, p, n, 0, e);
+}
+
+int file_write_again(const char *path, const char *mark, const void *p, size_t n, struct err *e)
+{
+    return write_whole(path, mark, p, n, 0, e);
 }
 
 int file_write_new(const char *path, const void *p, size_t n, struct err *e)
 {
-    return write_whole(path, p, n, RENAME_NOREPLACE, e);
+    return write_whole(path, NULL, p, n, RENAME_NOREPLACE, e);
 }

@@ -45,6 +45,10 @@ int file_read_any(const char *path, size_t max, struct text *t, struct err *e);
 int file_private_dir(const char *path, struct err *e);
 /* Write whole: temporary file in the same folder, fsync, rename, fsync of the folder. 0600. */
 int file_write_atomic(const char *path, const void *p, size_t n, struct err *e);
+/* The same for what is written once more after a crash, into a folder of our own: the temporary
+ * file is PATH.MARK, so that what a dead writer left is written over, and nothing piles up. One
+ * writer of a mark at a time. */
+int file_write_again(const char *path, const char *mark, const void *p, size_t n, struct err *e);
 
 /* The same for a file that must not be there yet: ERR_REFUSED where it is. */
 int file_write_new(const char *path, const void *p, size_t n, struct err *e);

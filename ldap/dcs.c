@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/boot.h"
 #include "base/cleanup.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -371,6 +372,11 @@ const char *ad_dcs_domain(const struct ad_dcs *d)
     return d->domain->name;
 }
 
+int64_t ad_dc_skew_ms(const struct ad_dc *dc)
+{
+    return dc->skew_ms + dc->skew_wall_ms - (stamp_now_ms() - boot_now_ms());
+}
+
 bool ad_dc_hopeful(const struct ad_dc *dc)
 {
     if (dc->state == AD_DC_READY || dc->state == AD_DC_UNFIT)
@@ -605,8 +611,10 @@ static void on_rootdse(void *arg, const struct ad_entry *en, size_t n, const str
         dc->functional_level = (uint32_t)level;
     copy_dn(text, sizeof(text), en, "currentTime");
     dc->has_skew = stamp_parse_generalized(text, &when);
-    if (dc->has_skew)
+    if (dc->has_skew) {
         dc->skew_ms = when + 500 - stamp_now_ms();
+        dc->skew_wall_ms = stamp_now_ms() - boot_now_ms();
+    }
 
     /* The caller's own token: itself first (seen on Samba and Windows alike). */
     a = ad_entry_attr(en, "tokenGroups");

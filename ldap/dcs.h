@@ -45,7 +45,8 @@ struct ad_dc {
     bool has_self;
     struct ad_sid *tokens; /* our own groups there, `self` first */
     size_t token_count;
-    int64_t skew_ms; /* its clock minus ours, +- 1 s (currentTime has whole seconds) */
+    int64_t skew_ms;      /* its clock minus ours then, +- 1 s (currentTime has whole seconds) */
+    int64_t skew_wall_ms; /* our wall clock minus the time since boot, then */
     bool has_skew;
     char domain_dn[256];
     char config_dn[256];
@@ -90,6 +91,9 @@ enum ad_dcs_known { AD_DCS_ASKING, AD_DCS_ALL, AD_DCS_NOT_ALL };
 enum ad_dcs_known ad_dcs_known(const struct ad_dcs *d);
 /* Whether some DC may still become ready soon (first attempts not over). */
 bool ad_dc_hopeful(const struct ad_dc *dc);
+/* Its clock minus ours as it is now: ours may have been set since it was asked. Only with has_skew.
+ */
+int64_t ad_dc_skew_ms(const struct ad_dc *dc);
 bool ad_dcs_hopeful(const struct ad_dcs *d);
 const struct ad_cred *ad_dcs_cred(const struct ad_dcs *d);
 const char *ad_dcs_domain(const struct ad_dcs *d); /* its DNS name, as configured */

@@ -527,6 +527,16 @@ failed:
     return false;
 }
 
+void brake_forget(struct brake *b, const char *request)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        if (strcmp(b->changes[i].request, request) == 0) {
+            b->changes[i] = b->changes[--b->count];
+            return;
+        }
+    }
+}
+
 bool brake_is_engaged(const struct brake *b, char *why, size_t size, int64_t *ret_since_ms)
 {
     (void)snprintf(why, size, "%s", b->engaged ? b->why : "");

@@ -46,6 +46,9 @@ struct brake_ask {
  *
  * No signer ("" or NULL) or no DN: that rule has nothing to say. */
 bool brake_take(struct brake *b, const struct brake_ask *a, char *why, size_t size, struct err *e);
+/* Nothing came of it, and its record may not have got to disk: it is counted anew when it is asked
+ * for again. */
+void brake_forget(struct brake *b, const char *request);
 bool brake_is_engaged(const struct brake *b, char *why, size_t size, int64_t *ret_since_ms);
 /* A person lets it go: a record, on disk when this returns, and all windows begin anew. `by`: who,
  * from checked credentials. ERR_NOTFOUND: it is not engaged. With another error it stays engaged.

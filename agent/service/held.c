@@ -20,10 +20,6 @@
 #include "base/log.h"
 #include "base/stamp.h"
 
-#define BEGIN_WITHIN_MS                                                      \
-    (INT64_C(15) * 60 * 1000) /* of an approval: what is not begun then ends \
-                               */
-
 static void write_hold(void *arg);
 static void on_held(void *arg, const struct err *e);
 static void on_decided(void *arg, const struct err *e);
@@ -110,6 +106,16 @@ int held_decide(struct service *s, const char *id, bool approve, const char *by,
     return decide(j, approve, by, why, done, arg, e);
 }
 
+void held_declined(struct job *j, const struct request_entry *en)
+{
+    if (en->decided_by[0] != '\0')
+        job_end(j, VERDICT_REFUSED, "declined", "declined by %s%s%s", en->decided_by,
+                en->decided_why[0] != '\0' ? ": " : "", en->decided_why);
+    else
+        job_end(j, VERDICT_REFUSED, "hold-expired",
+                "it was held (%s: %s), and nobody approved in time", en->held_rule, en->held_why);
+}
+
 static bool go_on(void *arg, const struct request_entry *en)
 {
     struct job *j = arg;
@@ -121,21 +127,22 @@ static bool go_on(void *arg, const struct request_entry *en)
     }
     j->moved = en->moved;
     if (en->declined) {
-        if (en->decided_by[0] != '\0')
-            job_end(j, VERDICT_REFUSED, "declined", "declined by %s%s%s", en->decided_by,
-                    en->decided_why[0] != '\0' ? ": " : "", en->decided_why);
-        else
-            job_end(j, VERDICT_REFUSED, "hold-expired",
-                    "it was held (%s: %s), and nobody approved in time", j->hold_rule, j->hold_why);
+        held_declined(j, en);
         return true;
     }
     j->approved = true;
     j->twice = en->approvals >= 2;
-    j->give_up_ms = service_now_ms(j->s) + BEGIN_WITHIN_MS;
+    j->give_up_ms = service_now_ms(j->s) + APPROVED_MS;
     if (job_reload(j, &e) < 0)
         log_error("request=%s %s", en->id, e.msg);
     log_info("request=%s approved by %s", en->id, en->decided_by);
     job_move(j, JOB_WAITING);
+    return true;
+}
+
+static bool look_if_decided(void *arg, const struct request_entry *en)
+{
+    *(bool *)arg = en->state == REQUEST_DECIDED;
     return true;
 }
 
@@ -144,14 +151,20 @@ static void on_decided(void *arg, const struct err *e)
     struct decision *d = arg;
     struct service *s = d->s;
     struct job *j = job_find(s, d->id);
+    bool there = false;
     struct err mine;
 
     if (j != NULL)
         j->deciding = false;
-    if (e != NULL) {
-        service_ledger_failed(s, e);
-    } else if (j != NULL && j->state == JOB_HELD) {
+    if (e == NULL) {
         service_ledger_fine(s);
+    } else {
+        service_ledger_failed(s, e);
+        /* A write that is said to have failed may have got there all the same: then it counts. */
+        if (requests_find(s->ledger, d->id, look_if_decided, &there, &mine) == 0 && there)
+            e = NULL;
+    }
+    if (e == NULL && j != NULL && j->state == JOB_HELD) {
         if (requests_find(s->ledger, d->id, go_on, j, &mine) < 0)
             log_error("request=%s %s", d->id, mine.msg);
         j = job_find(s, d->id);
@@ -167,7 +180,8 @@ void held_tick(struct job *j)
 {
     struct err e;
 
-    if (j->state != JOB_HELD || j->deciding || service_now_ms(j->s) < j->held_until_ms)
+    if (j->state != JOB_HELD || j->deciding || service_now_ms(j->s) < j->held_until_ms ||
+        (j->s->sick && loop_now(j->s->loop) < j->s->sick_until))
         return;
     if (decide(j, false, NULL, "nobody decided in time", NULL, NULL, &e) < 0)
         log_error("request=%s %s", j->request.id, e.msg);

@@ -233,8 +233,10 @@ static bool clock_is_off(struct world *w, char *why, size_t size)
 
     for (size_t i = 0; w->dcs != NULL && i < ad_dcs_count(w->dcs); i++) {
         const struct ad_dc *dc = ad_dcs_at(w->dcs, i);
-        int64_t skew = dc->skew_ms < 0 ? -dc->skew_ms : dc->skew_ms;
+        int64_t skew = ad_dc_skew_ms(dc);
 
+        if (skew < 0)
+            skew = -skew;
         if (dc->state != AD_DC_READY || !dc->has_skew || skew <= SKEW_MAX_MS)
             continue;
         (void)snprintf(why, size, "the clock of %s is %s away from ours", dc->host,
@@ -268,7 +270,7 @@ static bool let(void *arg, const struct casefile *cf, const char **ret_rule, cha
     return false;
 }
 
-static int run(struct job *j, struct place *p, const struct policy *only, struct err *e)
+static int run(struct job *j, struct place *p, const struct policy *only, bool late, struct err *e)
 {
     const struct intake_request *q = &j->request;
     struct request r = {
@@ -279,6 +281,7 @@ static int run(struct job *j, struct place *p, const struct policy *only, struct
         .requester = j->requester,
         .leave = {.privileged = true, .approved = j->approved, .twice = j->twice},
         .terms = {.parks = true,
+                  .again = !late,
                   .taken_over = j->taken_over && !job_begun(j),
                   .issued_ms = q->issued_ms,
                   .only = only,
@@ -335,11 +338,12 @@ void job_consider(struct job *j)
     if (impossible(j, p))
         return;
     if (late && !job_begun(j)) {
-        const struct err *dc = p->told ? &p->world.failed : NULL;
+        const char *cause = j->failed;
 
+        if (cause[0] == '\0' && p->told && p->world.failed.code != ERR_OK)
+            cause = p->world.failed.msg;
         job_end(j, VERDICT_FAILED, "expired", "it could not be begun before it expired%s%.300s",
-                dc != NULL && dc->code != ERR_OK ? ": " : "",
-                dc != NULL && dc->code != ERR_OK ? dc->msg : "");
+                cause[0] != '\0' ? ": " : "", cause);
         return;
     }
     if (s->running >= s->cfg->service.max_in_flight)
@@ -354,14 +358,32 @@ void job_consider(struct job *j)
     default:
         break;
     }
-    if (run(j, p, only, &e) < 0) {
+    if (run(j, p, only, late, &e) < 0) {
         log_warning("request=%s not begun yet: %s", j->request.id, e.msg);
         wait_a_little(j, service_backoff_ms(j->tries++));
         return;
     }
-    j->tries = 0;
     s->running++;
     job_move(j, JOB_RUNNING);
+}
+
+/* Told to stop: the next start goes on with it. Else nothing could be sent: a little later, until
+ * it expires. */
+static void begin_again(struct job *j, const struct casefile *cf)
+{
+    struct err e;
+
+    if (!j->s->stopping) {
+        log_warning("request=%s case=%s nothing could be sent, trying again: %s", j->request.id,
+                    j->case_id, case_detail(cf));
+        (void)snprintf(j->failed, sizeof(j->failed), "%s", case_detail(cf));
+        if (job_reload(j, &e) < 0)
+            log_error("request=%s %s", j->request.id, e.msg);
+        else if (j->load == NULL)
+            brake_forget(j->s->brake, j->request.id);
+        wait_a_little(j, service_backoff_ms(j->tries++));
+    }
+    service_maybe_end(j->s);
 }
 
 static void on_case(void *arg, struct casefile *cf)
@@ -371,9 +393,9 @@ static void on_case(void *arg, struct casefile *cf)
 
     j->cf = NULL;
     s->running--;
-    if (run_parked(cf)) { /* the next start goes on with it */
+    if (run_parked(cf)) {
         job_move(j, JOB_WAITING);
-        service_maybe_end(s);
+        begin_again(j, cf);
     } else if (cf->verdict == VERDICT_HELD) {
         j->for_two = cf->for_two;
         (void)snprintf(j->hold_rule, sizeof(j->hold_rule), "%s", cf->rule);
@@ -439,6 +461,22 @@ static void try_later(struct job *j, const struct err *e)
     j->timer = loop_timer_start(j->s->loop, service_backoff_ms(j->tries++), write_answer, j);
 }
 
+static bool look_if_done(void *arg, const struct request_entry *en)
+{
+    *(bool *)arg = en->state == REQUEST_DONE;
+    return true;
+}
+
+/* A write that is said to have failed may have got there all the same: there is one answer only. */
+static bool is_answered(const struct job *j)
+{
+    bool done = false;
+    struct err e;
+
+    return j->tries > 0 &&
+           requests_find(j->s->ledger, j->request.id, look_if_done, &done, &e) == 0 && done;
+}
+
 static void write_answer(void *arg)
 {
     struct job *j = arg;
@@ -447,6 +485,10 @@ static void write_answer(void *arg)
     int rc;
 
     j->timer = NULL;
+    if (is_answered(j)) {
+        on_answered(j, NULL);
+        return;
+    }
     rc = prepare(j, &jws, &e);
     if (rc == 0)
         rc = requests_answer(j->s->ledger, j->request.id, j->case_id, jws.s, on_answered, j, &e);

@@ -35,7 +35,7 @@ struct item {
 struct outbox {
     struct loop *loop;
     struct ledger *ledger;
-    char *dir;
+    char *dir, *mark;
     struct queue *queue;
     struct item *items; /* oldest first */
     size_t count, flying, events;
@@ -47,16 +47,17 @@ static void go(struct item *x);
 static void on_put(void *arg, enum queue_end end, const struct err *e);
 static void on_delivered(void *arg, const struct err *e);
 
-int outbox_new(struct loop *l, struct ledger *ledger, const char *dir, struct queue *q,
-               struct outbox **ret_outbox, struct err *e)
+int outbox_new(struct loop *l, struct ledger *ledger, const char *agent, const char *dir,
+               struct queue *q, struct outbox **ret_outbox, struct err *e)
 {
     struct outbox *o;
 
     if (dir != NULL && file_private_dir(dir, e) < 0)
         return err_wrap(e, "[queue] result_directory");
     o = calloc(1, sizeof(*o));
-    if (o == NULL || (dir != NULL && (o->dir = text_dup(dir)) == NULL)) {
-        free(o);
+    if (o == NULL || (o->mark = text_dup(agent)) == NULL ||
+        (dir != NULL && (o->dir = text_dup(dir)) == NULL)) {
+        outbox_free(o);
         return err_set(e, ERR_NOMEM, 0, "outbox");
     }
     o->loop = l;
@@ -83,6 +84,7 @@ void outbox_free(struct outbox *o)
     }
     loop_timer_stop(&o->later);
     free(o->dir);
+    free(o->mark);
     free(o);
 }
 
@@ -212,7 +214,8 @@ static void wait(struct item *x, const struct err *e)
     land(x);
 }
 
-/* The same name each time: written twice is written once. */
+/* The same names each time: written twice is written once, and a killed writer leaves nothing
+ * behind for long. Another agent that answers the same one has another mark. */
 static int to_dir(struct item *x, struct err *e)
 {
     CLEANUP(cleanup_charp) char *path = NULL;
@@ -224,7 +227,7 @@ static int to_dir(struct item *x, struct err *e)
         path = NULL;
         return err_set(e, ERR_NOMEM, 0, "outbox");
     }
-    return file_write_atomic(path, x->jws, strlen(x->jws), e);
+    return file_write_again(path, x->o->mark, x->jws, strlen(x->jws), e);
 }
 
 static void go(struct item *x)

@@ -16,9 +16,9 @@
 
 struct outbox;
 
-/* dir, q: NULL, none. All borrowed, dir copied. */
-int outbox_new(struct loop *l, struct ledger *ledger, const char *dir, struct queue *q,
-               struct outbox **ret_outbox, struct err *e);
+/* agent: who answers. dir, q: NULL, none. All borrowed, agent and dir copied. */
+int outbox_new(struct loop *l, struct ledger *ledger, const char *agent, const char *dir,
+               struct queue *q, struct outbox **ret_outbox, struct err *e);
 /* Frees it; the ledger still has what was not delivered. Before its queue. */
 void outbox_free(struct outbox *o);
 /* jws: copied; "" is delivered at once, to nobody. One of that id that is on its way already:

@@ -75,13 +75,12 @@ int resume_one(struct service *s, const struct request_entry *en, struct job **r
         break;
     case REQUEST_DECIDED:
         if (en->declined) {
-            job_end(j, VERDICT_REFUSED, "declined", "declined%s%s",
-                    en->decided_by[0] != '\0' ? " by " : "", en->decided_by);
+            held_declined(j, en);
             break;
         }
         j->approved = true;
         j->twice = en->approvals >= 2;
-        j->give_up_ms = INT64_MAX; /* people wanted it done, and we were away */
+        j->give_up_ms = service_now_ms(s) + APPROVED_MS; /* people wanted it done: we were away */
         /* fall through */
     default:
         if (has_ended(j)) {

@@ -175,7 +175,7 @@ static int open_queue(struct service *s, struct err *e)
         return -1;
     s->queue = queue_link_requests(s->link);
     queue_on_news(s->queue, on_news, s);
-    return outbox_new(s->loop, s->ledger, s->cfg->queue.result_directory,
+    return outbox_new(s->loop, s->ledger, s->agent, s->cfg->queue.result_directory,
                       queue_link_results(s->link), &s->outbox, e);
 }
 

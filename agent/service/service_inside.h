@@ -80,7 +80,8 @@ struct job {
     struct casefile *cf;                    /* while it runs */
     struct caseload *load;                  /* what an earlier run left; NULL */
     struct loop_timer *timer;
-    unsigned tries;        /* of a write that fails */
+    unsigned tries;        /* of a write that fails, of a case that cannot be begun */
+    char failed[300];      /* why it could not be begun last; "" */
     bool taken_over;       /* another agent may have acted on it */
     bool hold;             /* whatever the guards say: a person must say yes */
     bool approved, twice;  /* by one person, by two */
@@ -147,9 +148,14 @@ int risks_open(struct service *s, struct err *e); /* where there is [risk] */
 void risks_close(struct service *s);
 bool risks_asked(const struct service *s); /* nothing is to come of what there was at the start */
 
+/* Of an approval, or a start behind it: what is not begun by then ends. */
+#define APPROVED_MS (INT64_C(15) * 60 * 1000)
+
 /* --- held.c --------------------------------------------------------------------------------- */
 void held_begin(struct job *j); /* writes "held", then waits */
 void held_tick(struct job *j);  /* is its time over? */
+/* The end of one that a person declined, or that nobody decided on in time. */
+void held_declined(struct job *j, const struct request_entry *en);
 int held_decide(struct service *s, const char *id, bool approve, const char *by, const char *why,
                 void (*done)(void *arg, const struct err *e), void *arg, struct err *e);
 

@@ -184,6 +184,17 @@ static void window_moves_on(void **state)
     assert_false(take());
 }
 
+/* What came to nothing is counted anew, and is not let through as one that was counted. */
+static void forgotten(void **state)
+{
+    (void)state;
+    take_n(3);
+    brake_forget(brake, "R0");
+    brake_forget(brake, "nobody's");
+    take_n(2);
+    assert_false(ask("R0", "corp.example.com", "soar", NULL));
+    assert_true(ask("R1", "corp.example.com", "soar", NULL));
+}
 static void restarts(void **state)
 {
     int64_t since, then;
@@ -513,6 +524,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(all, begin, end),
         cmocka_unit_test_setup_teardown(window_moves_on, begin, end),
         cmocka_unit_test_setup_teardown(restarts, begin, end),
+        cmocka_unit_test_setup_teardown(forgotten, begin, end),
         cmocka_unit_test_setup_teardown(clock_steps, begin, end),
         cmocka_unit_test_setup_teardown(reboots, begin, end),
         cmocka_unit_test_setup_teardown(no_boot_id, begin, end),

@@ -248,7 +248,7 @@ static int begin(void **state)
     s->polled_empty = true; /* nothing is asked of the queue here */
     (void)snprintf(s->agent, sizeof(s->agent), "one");
     s->ledger = open_plain();
-    must(outbox_new(NULL, s->ledger, NULL, NULL, &s->outbox, &e));
+    must(outbox_new(NULL, s->ledger, "agent", NULL, NULL, &s->outbox, &e));
     must(brake_new(s->ledger, cfg, &s->brake, &e));
     s->places = calloc(1, sizeof(*s->places));
     s->place_count = 1;
@@ -977,6 +977,95 @@ static void test_own_id_is_signed_for(void **state)
     s->stopping = false;
 }
 
+/* No DC let anything be sent: begun again, a little later each time, until it expires. */
+static void test_nothing_could_be_sent(void **state)
+{
+    static struct world w;
+    struct casefile cf = {.w = &w,
+                          .verdict = VERDICT_FAILED,
+                          .unsent = true,
+                          .terms = {.again = true},
+                          .detail = (char *)(uintptr_t) "dc1: timed out"};
+
+    (void)state;
+    has_dc = true;
+    come(make(own, CASE_A, ACT_DISABLE, "alice"), "m-1", "");
+    turn();
+    answers(QUEUE_OK);
+    assert_true(last.terms.again);
+    case_done(case_arg, &cf);
+    turn();
+    assert_string_equal(state_of(CASE_A), "waiting");
+    assert_string_equal(recorded(CASE_A), "running");
+    assert_int_equal(begun, 1); /* not at once */
+    later(1000);
+    assert_int_equal(begun, 2);
+    assert_true(last.unrecorded);
+    case_done(case_arg, &cf);
+    turn();
+    s->seen_ms = job(CASE_A)->give_up_ms;
+    later(2000);
+    turn();
+    assert_int_equal(begun, 2);
+    assert_string_equal(recorded(CASE_A), "done");
+    answers(QUEUE_OK);
+
+    /* A clear no is an end. */
+    cf.unsent = false;
+    s->seen_ms = 0;
+    come(make(own, CASE_B, ACT_DISABLE, "bob"), "m-2", "");
+    turn();
+    answers(QUEUE_OK);
+    put(s->ledger, job(CASE_B)->case_id, "verdict", "{\"verdict\":\"failed\"}");
+    must(ledger_commit(s->ledger, &e));
+    case_done(case_arg, &cf);
+    turn();
+    assert_string_equal(recorded(CASE_B), "done");
+    turn();
+    answers(QUEUE_OK);
+}
+
+static unsigned results(void)
+{
+    unsigned n = 0;
+
+    for (const char *at = kinds(""); (at = strstr(at, ":result")) != NULL; at++)
+        n++;
+    return n;
+}
+
+/* What is on disk counts, whatever was said of the write: a decision is followed, and an answer is
+ * not made twice. */
+static void test_the_ledger_loses_an_answer(void **state)
+{
+    static struct world w;
+    struct casefile cf = {.w = &w, .verdict = VERDICT_DONE};
+
+    (void)state;
+    has_dc = true;
+    come(make(own, CASE_B, ACT_DISABLE, "alice"), "m-1", "");
+    turn();
+    answers(QUEUE_OK);
+    case_ends(CASE_B, VERDICT_HELD, "brake");
+    turn();
+    answers(QUEUE_OK);
+    must(held_decide(s, CASE_B, true, "bob (uid 7)", "", NULL, NULL, &e));
+    failpoint_set("commit:1:fail");
+    turn();
+    failpoint_set(NULL);
+    turn();
+    assert_int_equal(begun, 2);
+    put(s->ledger, job(CASE_B)->case_id, "verdict", "{\"verdict\":\"done\"}");
+    must(ledger_commit(s->ledger, &e));
+    failpoint_set("commit:1:fail");
+    case_done(case_arg, &cf);
+    turn();
+    failpoint_set(NULL);
+    later(2000);
+    assert_null(s->jobs);
+    assert_int_equal(results(), 1);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -1003,6 +1092,8 @@ int main(void)
         T(test_own_is_held),
         T(test_own_did_not_get_to_disk),
         T(test_own_id_is_signed_for),
+        T(test_nothing_could_be_sent),
+        T(test_the_ledger_loses_an_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -335,6 +335,19 @@ static void writing(void **state)
     assert_int_equal(file_write_atomic(at("d"), "new", 3, &e), -1);
     assert_int_equal(e.code, ERR_IO);
 
+    /* What a dead writer left half written goes with the next one (tear_down looks). */
+    put("a.me", 0600);
+    assert_int_equal(file_write_again(at("a"), "me", "answer", 6, &e), 0);
+    assert_int_equal(stat(at("a"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(file_read_trusted(at("a"), FILE_SECRET, 10, &t, &e), 0);
+    assert_string_equal(t.s, "answer");
+    text_done(&t);
+    assert_int_equal(access(at("a.me"), F_OK), -1);
+    assert_int_equal(symlink("f", at("b.me")), 0);
+    assert_int_equal(file_write_again(at("b"), "me", "answer", 6, &e), -1);
+    assert_int_equal(unlink(at("b.me")), 0);
+
     /* Where nothing may be overwritten: not a file, not a link to nowhere. */
     assert_int_equal(file_write_new(at("g"), "one", 3, &e), 0);
     assert_int_equal(stat(at("g"), &st), 0);
