@@ -122,7 +122,7 @@ static void refuse(struct message *m, const struct signed_in *in)
 
     s->refused++;
     (void)snprintf(m->reason, sizeof(m->reason), "%s: %s", signed_word(in->outcome), in->why);
-    if (!news && in->outcome != SIGNED_OTHER_BODY && !refusals_room(s)) {
+    if (!news && !refusals_room(s, in->outcome)) {
         refusals_count(s, in->outcome);
         log_debug("message=%s refused (%s): %s", text_shown(shown, m->m->id),
                   signed_word(in->outcome), in->why);
@@ -387,7 +387,8 @@ static void on_renewed(void *arg, enum queue_end end, const struct err *e)
         renew_later(m, ms < left ? ms : left);
         return;
     }
-    /* First the job: message_over wakes those that wait, and it must not be begun as one of them. */
+    /* First the job: message_over wakes those that wait, and it must not be begun as one of them.
+     */
     m->job = NULL;
     job_message_lost(j, end == QUEUE_GONE);
     message_over(m);
