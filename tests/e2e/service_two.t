@@ -117,7 +117,7 @@ start "$LAB_DIR/two.conf" "$LAB_DIR/state2" two; two=$pid
 kill -KILL "$one"; wait "$one" 2>/dev/null
 tries=600 until_so answered "${ids[@]}"; is $? 0 "one is killed under load: all are answered by the other, or were"
 start "$conf" "$LAB_DIR/state" one; one=$pid
-nothing() { ask '{"do":"status"}' | grep -q '"in_flight":0,"waiting":0'; }
+nothing() { ask '{"do":"status"}' | grep '"in_flight":0,"waiting":0' >/dev/null; }
 until_so nothing; is $? 0 "  it comes back, and ends what it had"
 bad=$(for i in $(seq 41 52); do a=$(account $((n + i))); [ "$(effect "$a" | cut -d' ' -f1) $(uac "$a")" = "1 546" ] || echo "$a $(effect "$a") $(uac "$a");"; done)
 is "$bad" "" "  each is disabled, by one change"
@@ -150,7 +150,7 @@ read -r _ a contained <<<"${cases[-1]}"; unset 'cases[-1]'
 admin_sets userAccountControl 546 "$a"
 done_so_far=(); for c in "${cases[@]}"; do read -r _ b _ <<<"$c"; done_so_far+=("$(effect "$b")"); done
 start "$LAB_DIR/two.conf" "$LAB_DIR/state2" two; two=$pid
-held() { ask '{"do":"pending"}' "$LAB_DIR/state2" | grep -q "\"id\":\"$1\""; }
+held() { ask '{"do":"pending"}' "$LAB_DIR/state2" | grep "\"id\":\"$1\"" >/dev/null; }
 told() { [ -e "$results/$1.jws" ] || held "$1"; }
 wrong='' stopped=0
 for k in "${!cases[@]}"; do
@@ -163,7 +163,7 @@ for k in "${!cases[@]}"; do
         [ "$(answer "$id" agent verdict/verdict) $resets2" = "genuine two done 2" ] || wrong+="$action of $b: not done: $resets2; "
     else # a person must look
         stopped=$((stopped + 1))
-        ask '{"do":"pending"}' "$LAB_DIR/state2" | grep -q "\"id\":\"$id\"[^}]*\"rule\":\"taken-over\"" && [ "$resets" = "$resets2" ] || wrong+="$action of $b: $resets resets, then $resets2; "
+        ask '{"do":"pending"}' "$LAB_DIR/state2" | grep "\"id\":\"$id\"[^}]*\"rule\":\"taken-over\"" >/dev/null && [ "$resets" = "$resets2" ] || wrong+="$action of $b: $resets resets, then $resets2; "
     fi
 done
 is "$wrong" "" "taken over: enabled once, reset once; where it may have been reset, it is not reset again"
