@@ -535,8 +535,8 @@ const struct cfg_key cfg_keys[] = {
      .help = "How often the queue is asked while requests come.",
      .harm = "Short: each question to Azure costs money. Long: an account stays in play that much "
              "longer."},
-    {QUEUE(poll_max), CFG_DURATION, IN_QUEUE(poll_max_ms), .min = 100, .max = 10 * MINUTE,
-     .def = "5s", .unit = "time", .typical = "2s to 10s",
+    {QUEUE(poll_max), CFG_DURATION, IN_QUEUE(poll_max_ms), .min = 100, .max = MINUTE, .def = "5s",
+     .unit = "time", .typical = "2s to 10s",
      .help = "How often the queue is asked when it has been empty for long.",
      .harm = "As poll_min: this is how late the first request of an incident may be seen."},
     {QUEUE(lease), CFG_DURATION, IN_QUEUE(lease_ms), .min = 10 * SECOND, .max = 7 * (uint64_t)DAY,

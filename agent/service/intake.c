@@ -122,7 +122,7 @@ static void refuse(struct message *m, const struct signed_in *in)
 
     s->refused++;
     (void)snprintf(m->reason, sizeof(m->reason), "%s: %s", signed_word(in->outcome), in->why);
-    if (!news && in->outcome != SIGNED_OTHER_BODY && !refusals_room(s)) {
+    if (!news && !refusals_room(s, in->outcome)) {
         refusals_count(s, in->outcome);
         log_debug("message=%s refused (%s): %s", text_shown(shown, m->m->id),
                   signed_word(in->outcome), in->why);

@@ -3,8 +3,8 @@
  * Whoever may put messages on the queue needs no key to fill a ledger that never forgets. So
  * records of single refusals come out of a bucket; once it is empty they are only counted, and one
  * record a minute says how many there were of each kind. Their texts and reasons lie with the dead
- * letters. A request that is genuine, and refused for the first time, is not counted here: that
- * takes a key.
+ * letters. One id with two contents has a bucket of its own, so that no flood hides it. A request
+ * that is genuine, and refused for the first time, is not counted here: that takes a key.
  */
 #include "agent/service/service_inside.h"
 
@@ -16,22 +16,19 @@ enum { BURST = 100, REFILL_MS = 6 * 1000, TELL_MS = 60 * 1000 };
 
 static void on_told(void *arg, const struct err *e);
 
-bool refusals_room(struct service *s)
+bool refusals_room(struct service *s, enum signed_outcome outcome)
 {
-    struct refusals *r = &s->refusals;
+    struct bucket *b = outcome == SIGNED_OTHER_BODY ? &s->refusals.alarms : &s->refusals.others;
     uint64_t now = loop_now(s->loop), more;
 
-    if (!r->began) {
-        r->began = true;
-        r->left = BURST;
-        r->filled = now;
-    }
-    more = (now - r->filled) / REFILL_MS;
-    r->filled += more * REFILL_MS;
-    r->left = more < BURST - r->left ? r->left + (unsigned)more : BURST;
-    if (r->left == 0)
+    if (!b->began)
+        *b = (struct bucket){.began = true, .left = BURST, .filled = now};
+    more = (now - b->filled) / REFILL_MS;
+    b->filled += more * REFILL_MS;
+    b->left = more < BURST - b->left ? b->left + (unsigned)more : BURST;
+    if (b->left == 0)
         return false;
-    r->left--;
+    b->left--;
     return true;
 }
 

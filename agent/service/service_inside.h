@@ -225,15 +225,18 @@ enum {
 };
 
 /* --- refusals.c ----------------------------------------------------------------------------- */
-struct refusals {
+struct bucket {
     bool began;
     unsigned left;   /* records of single refusals that may still be written */
     uint64_t filled; /* loop_now when `left` last grew */
+};
+struct refusals {
+    struct bucket alarms, others;
     uint64_t counts[SIGNED_OUTCOMES], total, since; /* not on record yet */
     uint64_t told[SIGNED_OUTCOMES], telling;        /* of these: on their way to disk */
 };
 /* May one more have a record of its own? Then it is used up. */
-bool refusals_room(struct service *s);
+bool refusals_room(struct service *s, enum signed_outcome outcome);
 void refusals_count(struct service *s, enum signed_outcome outcome);
 /* On record, once a minute, how many were only counted. */
 void refusals_tell(struct service *s, bool at_once);

@@ -4,7 +4,7 @@ ones of the file GOOD, as JSON strings, one a line, as they are to lie on the qu
 refusal are to come of it goes to stderr, as JSON.
 
 KEY: the private key of the signer 'soar'; STRANGER: another. DONE: a file with a request that was
-taken before. All hostile ones name the account 'frank'.
+taken before. All hostile ones name the account 'frank'. They are what they are for 45 minutes.
 """
 import base64
 import collections
@@ -49,7 +49,7 @@ public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization
 
 def request(**more):
     r = {'id': str(uuid.UUID(int=rnd.getrandbits(128), version=4)), 'action': 'disable', 'account': 'frank', 'requester': 'soc@example.com',
-         'issued': stamp(-5), 'expires': stamp(500), 'audience': 'corp.example.com'}
+         'issued': stamp(-5), 'expires': stamp(3000), 'audience': 'corp.example.com'}
     r.update(more)
     return json.dumps({k: v for k, v in r.items() if v is not None}).encode()
 
@@ -116,8 +116,8 @@ KINDS = {  # name: (its refusal, how to make one)
     'deep, unsigned': ('malformed', lambda: '{"v":1,"request":' + DEEP.decode() + '}'),
     'wrong audience': ('wrong-audience', lambda: jws(request(audience='other.example.com'))),
     'expired': ('expired', lambda: jws(request(issued=stamp(-900), expires=stamp(-300)))),
-    'future': ('from-the-future', lambda: jws(request(issued=stamp(900), expires=stamp(1200)))),
-    'too old': ('too-old', lambda: jws(request(issued=stamp(-2 * 3600), expires=stamp(600)))),
+    'future': ('from-the-future', lambda: jws(request(issued=stamp(3000), expires=stamp(3300)))),
+    'too old': ('too-old', lambda: jws(request(issued=stamp(-2 * 3600), expires=stamp(3000)))),
     'too long': ('lifetime-too-long', lambda: jws(request(expires=stamp(86400)))),
     'a member twice': ('malformed', lambda: jws(request().replace(b'"action"', b'"account": "u00001", "action"', 1))),
     'a header twice': ('malformed', lambda: jws(request(), b'{"alg":"EdDSA","typ":"' + TYPE.encode() + b'","kid":"nobody","kid":"soar"}')),

@@ -11,7 +11,7 @@
 . "$here/tests/e2e/azure_lib.sh"
 bad=300 good=10 patience=300
 [ "${LONG:-0}" = 0 ] || { bad=10000 good=100 patience=9000; }
-lab up --bulk 120 "$LAB_DIR" && azurite_up --plain && keys soar stranger agent || { echo "Bail out! no lab, or no Azurite"; exit 1; }
+lab up --bulk 120 "$LAB_DIR" && azurite_up --plain --keep && keys soar stranger agent || { echo "Bail out! no lab, or no Azurite"; exit 1; }
 box make cordon-requests cordon-requests-poison cordon-results
 settings one "$conf" "key_file = $AZURITE_KEY" "max_age = 1h"
 export CORDON_CONFIG=$conf
@@ -33,7 +33,10 @@ submit disable "${accounts[@]}" --expires 50m --domain corp.example.com --out - 
 /usr/bin/python3 "$here/tests/e2e/hostile.py" "$bad" "$LAB_DIR/soar.pem" "$LAB_DIR/stranger.pem" "$work/done" "$work/good" 20261121 >"$work/flood" 2>"$work/expected"
 is "$(wc -l <"$work/flood")" $((bad + good)) "$bad hostile messages and $good good ones"
 began=$SECONDS
-box put cordon-requests 1000 <"$work/flood" || not_ok "they are put"
+: >"$work/poison" # looked at from time to time, since the emulator gets slow with thousands
+while sleep 3; do box drain cordon-requests-poison >>"$work/poison"; [ ! -e "$work/enough" ] || break; done &
+person=$!
+box put cordon-requests 300 <"$work/flood" || not_ok "they are put"
 echo "# put in $((SECONDS - began)) s"
 most=0
 look() {
@@ -68,7 +71,7 @@ both = single + many
 print('differences:', {k: (both[k], expected.get(k, 0)) for k in set(both) | set(expected) if both[k] != expected.get(k, 0)} or 'none')
 # What is genuine and new, though refused, takes a key: three records. All else comes out of a bucket.
 genuine = sum(expected[k] for k in ('wrong-audience', 'expired', 'from-the-future', 'too-old', 'lifetime-too-long', 'not-allowed') if k in expected)
-unkeyed = sum(single.values()) - genuine - single['same-id-other-body']
+unkeyed = sum(single.values()) - genuine
 print('single:', unkeyed, 'of', int(sys.argv[4]) - genuine)
 print('requests:', kinds['request'], 'results:', kinds['result'] - genuine)
 print('#', len(records), 'records in all:', dict(kinds), '; refused one by one', dict(single), 'and counted', dict(many))
@@ -77,11 +80,11 @@ sed -n 's/^# /# /p' "$work/seen"
 is "$(sed -n 's/^differences: //p' "$work/seen")" none "each refusal is on record, by itself or counted, for what it was"
 is "$(sed -n 's/^requests: //p' "$work/seen")" "$good results: $good" "  and nothing more was taken"
 singles=$(sed -n 's/^single: \([0-9]*\) .*/\1/p' "$work/seen")
-[ "$singles" -le $((100 + (SECONDS - began) / 6 + 1)) ] && ok "  without a key, no more than the bucket's: $singles records" || not_ok "  without a key, no more than the bucket's" "$singles"
+[ "$singles" -le $((2 * (100 + (SECONDS - began) / 6 + 1))) ] && ok "  without a key, no more than the two buckets': $singles records" || not_ok "  without a key, no more than the two buckets'" "$singles"
 whole; is $? 0 "the chain is whole"
 
 # --- put aside with the reason
-box drain cordon-requests-poison >"$work/poison"
+: >"$work/enough"; wait "$person"; box drain cordon-requests-poison >>"$work/poison"
 is "$(wc -l <"$work/poison")" "$bad" "all $bad are put aside"
 /usr/bin/python3 - "$work/poison" "$work/expected" >"$work/seen" <<'P'
 import collections, json, sys

@@ -9,13 +9,14 @@
 # shellcheck source=tests/e2e/azure_lib.sh
 . "$here/tests/e2e/azure_lib.sh"
 n=60; [ "${LONG:-0}" = 0 ] || n=1000
-lab up --bulk $((n + 60)) "$LAB_DIR" && azurite_up --plain && keys soar agent || { echo "Bail out! no lab, or no Azurite"; exit 1; }
+lab up --bulk $((n + 60)) "$LAB_DIR" && azurite_up --plain --keep && keys soar agent || { echo "Bail out! no lab, or no Azurite"; exit 1; }
 box make cordon-requests cordon-requests-poison cordon-results
 in_flight=10
-lease=30s settings one "$conf" "key_file = $AZURITE_KEY"
+lease=2m settings one "$conf" "key_file = $AZURITE_KEY"
 export CORDON_CONFIG=$conf
 called() { sed "s/^agent = one/agent = $1/" "$conf" >"$LAB_DIR/$1.conf"; chmod 600 "$LAB_DIR/$1.conf"; } # NAME: another agent's settings
 called two
+leases() { sed -i "s/^lease = .*/lease = $1/" "$conf" "$LAB_DIR/two.conf"; }
 account() { printf 'u%05d' "$1"; }
 admin_sets() { # ATTRIBUTE VALUE ACCOUNT...
     local a name=$1 value=$2; shift 2
@@ -105,14 +106,18 @@ bad=$(for i in $(seq "$n"); do
 done)
 is "$bad" "" "  by the DC's own log: each enabled, disabled or expired by one change, each password reset once (which is two changes)"
 stop "$two"; is $? 0 "SIGTERM ends one well"
+stop "$one"; is $? 0 "and the other"
+is "$(cat "$work"/run.one "$work"/run.two | grep -c 'lease is not renewed')" 0 "no lease was lost under load"
 
 # --- one is killed under load; the other takes over; it comes back
+leases 30s
+start "$conf" "$LAB_DIR/state" one; one=$pid
 mapfile -t ids < <(for i in $(seq 41 52); do submit disable "$(account $((n + i)))" --expires 50m --json; done | sed -n 's/.*"id":"\([^"]*\)".*/\1/p')
 start "$LAB_DIR/two.conf" "$LAB_DIR/state2" two; two=$pid
 kill -KILL "$one"; wait "$one" 2>/dev/null
 tries=600 until_so answered "${ids[@]}"; is $? 0 "one is killed under load: all are answered by the other, or were"
 start "$conf" "$LAB_DIR/state" one; one=$pid
-nothing() { ask '{"do":"status"}' | grep -q '"in_flight":0,"waiting":0'; }
+nothing() { ask '{"do":"status"}' | grep '"in_flight":0,"waiting":0' >/dev/null; }
 until_so nothing; is $? 0 "  it comes back, and ends what it had"
 bad=$(for i in $(seq 41 52); do a=$(account $((n + i))); [ "$(effect "$a" | cut -d' ' -f1) $(uac "$a")" = "1 546" ] || echo "$a $(effect "$a") $(uac "$a");"; done)
 is "$bad" "" "  each is disabled, by one change"
@@ -145,7 +150,7 @@ read -r _ a contained <<<"${cases[-1]}"; unset 'cases[-1]'
 admin_sets userAccountControl 546 "$a"
 done_so_far=(); for c in "${cases[@]}"; do read -r _ b _ <<<"$c"; done_so_far+=("$(effect "$b")"); done
 start "$LAB_DIR/two.conf" "$LAB_DIR/state2" two; two=$pid
-held() { ask '{"do":"pending"}' "$LAB_DIR/state2" | grep -q "\"id\":\"$1\""; }
+held() { ask '{"do":"pending"}' "$LAB_DIR/state2" | grep "\"id\":\"$1\"" >/dev/null; }
 told() { [ -e "$results/$1.jws" ] || held "$1"; }
 wrong='' stopped=0
 for k in "${!cases[@]}"; do
@@ -158,7 +163,7 @@ for k in "${!cases[@]}"; do
         [ "$(answer "$id" agent verdict/verdict) $resets2" = "genuine two done 2" ] || wrong+="$action of $b: not done: $resets2; "
     else # a person must look
         stopped=$((stopped + 1))
-        ask '{"do":"pending"}' "$LAB_DIR/state2" | grep -q "\"id\":\"$id\"[^}]*\"rule\":\"taken-over\"" && [ "$resets" = "$resets2" ] || wrong+="$action of $b: $resets resets, then $resets2; "
+        ask '{"do":"pending"}' "$LAB_DIR/state2" | grep "\"id\":\"$id\"[^}]*\"rule\":\"taken-over\"" >/dev/null && [ "$resets" = "$resets2" ] || wrong+="$action of $b: $resets resets, then $resets2; "
     fi
 done
 is "$wrong" "" "taken over: enabled once, reset once; where it may have been reset, it is not reset again"

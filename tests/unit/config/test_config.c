@@ -236,7 +236,7 @@ static void queue(void **state)
              "rate = 20 per 10m\n"
              "[signer/b]\nkey = /b\nactions = revoke\n"
              "[queue]\nengine = azure\naccount = abc1\nqueue = a-b\nresult_queue = abc\n"
-             "sas_file = /s\npoll_min = 100ms\npoll_max = 10m\nlease = 7d\nmax_age = 1m\n"
+             "sas_file = /s\npoll_min = 100ms\npoll_max = 1m\nlease = 7d\nmax_age = 1m\n"
              "agent = x\nsigning_key = /p\n"
              "[signer/soar-1.X]\n" /* taken up again */);
     CLEANUP(cfg_freep) struct cfg *again = NULL;
@@ -284,7 +284,7 @@ static void queue(void **state)
     assert_int_equal(again->signer_count, 2);
     assert_int_equal(again->signers[0].actions, s->actions);
     assert_true(again->signers[0].next_after_ms == s->next_after_ms);
-    assert_int_equal(again->queue.poll_max_ms, 600000);
+    assert_int_equal(again->queue.poll_max_ms, 60000);
     text_clear(&t);
     assert_int_equal(cfg_show(off, false, &t, &e), 0);
     assert_null(strstr(t.s, "[queue]"));
