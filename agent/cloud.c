@@ -85,7 +85,8 @@ static void open_defender(struct cloud *c)
                                   .script = name,
                                   .sha256 = hash,
                                   .result_hosts = (const char *const *)d->result_hosts.items,
-                                  .result_host_count = d->result_hosts.count};
+                                  .result_host_count = d->result_hosts.count,
+                                  .wait_ms = d->poll_ms};
     size_t n = strlen(d->scope);
 
     if (text_ends_nocase(d->scope, suffix))

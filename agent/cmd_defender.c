@@ -51,7 +51,7 @@ static void publish(struct use *u)
     struct err e;
 
     if (file_read_trusted(path, FILE_PUBLIC, SCRIPT_MAX, &script, &e) == 0 &&
-        defender_publish_start(u->cloud->defender, script.s, script.len, on_published, u, &u->call,
+        defender_publish_start(u->cloud->defender, NULL, script.s, script.len, on_published, u, &u->call,
                                &e) == 0)
         return;
     u->exit = cmd_fail("defender", cmd_exit_for(&e), "publish: %s", e.msg);

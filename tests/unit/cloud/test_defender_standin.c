@@ -233,7 +233,7 @@ static void published(void **state)
         if (faults[i] != NULL)
             standin_fault(faults[i]);
         assert_int_equal(
-            defender_publish_start(defender, SCRIPT, strlen(SCRIPT), on_published, NULL, NULL, &e),
+            defender_publish_start(defender, NULL, SCRIPT, strlen(SCRIPT), on_published, NULL, NULL, &e),
             0);
         standin_run();
         assert_int_equal(got.e.code, ERR_OK);
