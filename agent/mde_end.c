@@ -86,6 +86,22 @@ size_t mde_leg_goals(const struct casefile *cf, struct goal_facts *ret)
     return m != NULL ? m->op_count : 0;
 }
 
+void mde_leg_did(const struct casefile *cf, struct mde_did *ret)
+{
+    const struct mde_leg *m = cf->mde;
+
+    *ret = (struct mde_did){0};
+    for (size_t i = 0; m != NULL && i < m->op_count; i++) {
+        if (!m->facts[i].done && !m->facts[i].already)
+            continue;
+        ret->disabled = ret->disabled || m->ops[i] == DC_DISABLE;
+        ret->reset = ret->reset || m->ops[i] == DC_RESET_PASSWORD;
+        ret->expired = ret->expired || m->ops[i] == DC_EXPIRE_PASSWORD ||
+                       (m->ops[i] == DC_RESET_PASSWORD && cf->options.must_change);
+        ret->dc = m->facts[i].dc;
+    }
+}
+
 void mde_leg_explain(struct casefile *cf)
 {
     const struct mde_leg *m = cf->mde;

@@ -626,6 +626,7 @@ static void settle(struct mde_leg *m)
 
     if (!m->looked || !m->heard || m->over)
         return;
+    f->dc = m->targets[m->at].host;
     (void)snprintf(words, sizeof(words), "%s", m->why);
     if (m->denied && !m->met && !said) {
         (void)snprintf(words, sizeof(words), "%.380s; the DC itself shows that it was not made",

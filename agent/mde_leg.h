@@ -21,6 +21,12 @@ void mde_leg_interrupt(struct casefile *cf);
 bool mde_leg_busy(struct casefile *cf);        /* still waiting for an answer, which is hurried */
 bool mde_leg_ended(const struct casefile *cf); /* true as well where there is none */
 size_t mde_leg_goals(const struct casefile *cf, struct goal_facts *ret); /* 0 to 2 */
+/* What it did, as far as it is known by now; dc NULL: nothing. Strings borrowed from the case. */
+struct mde_did {
+    bool disabled, reset, expired;
+    const char *dc;
+};
+void mde_leg_did(const struct casefile *cf, struct mde_did *ret);
 void mde_leg_explain(struct casefile *cf);
 
 #endif

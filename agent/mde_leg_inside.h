@@ -22,6 +22,7 @@ struct mde_target {
 
 struct mde_facts { /* of one operation */
     bool done, already, unknown, refused, failed, undone, not_shown, logged;
+    const char *dc; /* where it was settled */
 };
 
 struct mde_left {
