@@ -585,7 +585,7 @@ static void on_look(void *arg, struct ad_account *a, const struct err *e)
     if (m->shown)
         mde_keep(m, a);
     ad_account_free(a);
-    if (!m->shown && !m->denied && !m->cf->interrupted &&
+    if (!m->shown && !m->own && !m->cf->interrupted &&
         loop_now(m->cf->w->loop) < m->look_until &&
         m->order.op != DC_RESET_PASSWORD) { /* from another DC: it has to come there */
         m->timer = loop_timer_start(m->cf->w->loop, LOOK_MS, look, m);

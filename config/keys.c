@@ -585,7 +585,7 @@ const struct cfg_key cfg_keys[] = {
      .typical = "/etc/cordon/cordon-sync.ps1",
      .help = "The script for the Entra Connect server, as you signed it and as it is in the library.",
      .harm = "Another script than the one in the library: no cycle is started."},
-    {DEFENDER(poll), CFG_DURATION, IN_DEFENDER(poll_ms), .min = SECOND, .max = MINUTE, .def = "10s",
+    {DEFENDER(poll), CFG_DURATION, IN_DEFENDER(poll_ms), .min = 200, .max = MINUTE, .def = "10s",
      .unit = "time", .typical = "10s",
      .help = "How long after its start a run is looked at first. Each further wait is longer, up to "
              "three times this.",

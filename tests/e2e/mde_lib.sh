@@ -18,7 +18,7 @@ mde_up() {
 url = $STANDIN_DEFENDER
 scope = $STANDIN_DEFENDER/.default
 dcs = $hosts
-poll = 1s
+poll = 300ms
 run_within = 10s
 result_hosts = $STANDIN_STORE
 script = $work/cordon-dc.ps1
