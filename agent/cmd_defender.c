@@ -29,32 +29,40 @@ struct use {
     struct defender_call *call;
     struct defender_walk *walk;
     size_t looked;
+    bool published;
     int exit;
 };
+
+static void publish(struct use *u, const char *path, const char *name);
 
 static void on_published(void *arg, const char *sha256_hex, const struct err *e)
 {
     struct use *u = arg;
+    bool is_last = u->file != NULL || u->cloud->sync_script[0] == '\0' || u->published;
 
     u->call = NULL;
+    u->published = true;
     if (e != NULL)
         u->exit = cmd_fail("defender", cmd_exit_for(e), "publish: %s", e->msg);
     else if (u->json)
         (void)printf("{\"type\":\"published\",\"sha256\":\"%s\"}\n", sha256_hex);
     else
         (void)printf("published; the library shows sha256 %s, which is the file's\n", sha256_hex);
-    loop_stop(u->loop);
+    if (is_last)
+        loop_stop(u->loop);
+    else
+        publish(u, u->cfg->defender.sync_script, u->cloud->sync_script);
 }
 
-static void publish(struct use *u)
+/* name: NULL: the script for DCs */
+static void publish(struct use *u, const char *path, const char *name)
 {
-    const char *path = u->file != NULL ? u->file : u->cfg->defender.script;
     CLEANUP(text_done) struct text script = TEXT_INIT(SCRIPT_MAX);
     struct err e;
 
     if (file_read_trusted(path, FILE_PUBLIC, SCRIPT_MAX, &script, &e) == 0 &&
-        defender_publish_start(u->cloud->defender, NULL, script.s, script.len, on_published, u, &u->call,
-                               &e) == 0)
+        defender_publish_start(u->cloud->defender, name, script.s, script.len, on_published, u,
+                               &u->call, &e) == 0)
         return;
     u->exit = cmd_fail("defender", cmd_exit_for(&e), "publish: %s", e.msg);
     loop_stop(u->loop);
@@ -150,7 +158,7 @@ static int work(struct use *u, bool publishes)
                         u->cloud->defender_failed.msg);
     } else {
         if (publishes)
-            publish(u);
+            publish(u, u->file != NULL ? u->file : u->cfg->defender.script, NULL);
         else
             check(u);
         if (u->call != NULL || u->walk != NULL)

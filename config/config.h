@@ -71,6 +71,7 @@ struct cfg_policy {
  * false and the rest means nothing. */
 enum cfg_cloud { CFG_CLOUD_GLOBAL, CFG_CLOUD_USGOV, CFG_CLOUD_DOD, CFG_CLOUD_CHINA };
 enum cfg_sync { CFG_SYNC_NONE, CFG_SYNC_CLOUD, CFG_SYNC_CONNECT };
+enum cfg_sync_via { CFG_SYNC_VIA_WINRM, CFG_SYNC_VIA_MDE };
 enum cfg_credential { /* which one the file gives */
                       CFG_CREDENTIAL_CERTIFICATE,
                       CFG_CREDENTIAL_SECRET,
@@ -90,6 +91,7 @@ struct cfg_entra {
     char *imds_url;
     enum cfg_sync sync;
     char *sync_server;                /* with CFG_SYNC_CONNECT */
+    enum cfg_sync_via sync_via;       /* how it is reached */
     char *workspace;                  /* a GUID; NULL: Log Analytics is not asked */
     bool hold;                        /* put back what comes to life again within hold_watch_ms */
     struct cfg_list protected_groups; /* ids or names */

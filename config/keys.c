@@ -336,6 +336,11 @@ const struct cfg_key cfg_keys[] = {
      .unit = "host name", .typical = "sync1.corp.example.com",
      .help = "The host that Entra Connect runs on.",
      .harm = "Wrong, or the one in staging mode: the cycle does nothing."},
+    {ENTRA(sync_via), CFG_WORD, IN_ENTRA(sync_via), .words = "winrm mde", .def = "winrm",
+     .typical = "winrm",
+     .help = "How the cycle on sync_server is started: over WinRM, or (mde) by Live Response of "
+             "Defender for Endpoint, with sync_script of [defender]; that takes minutes.",
+     .harm = "mde: the case is open until the run is over."},
     {ENTRA(workspace), CFG_GUID, IN_ENTRA(workspace), .def_says = "Log Analytics is not asked",
      .unit = "GUID", .typical = "00000000-0000-0000-0000-000000000002",
      .help = "The Log Analytics workspace that holds the DCs' security events.",

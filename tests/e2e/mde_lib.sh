@@ -8,7 +8,7 @@
 mde_up() {
     local dc hosts=
     cloud_up --defender-run "$here/tests/e2e/dc_script.py" || return
-    install -m 644 "$here/installer/defender/cordon-dc.ps1" "$work" || return
+    install -m 644 "$here/installer/defender/"*.ps1 "$work" || return
     for dc in "$@"; do
         order POST defender/machines "{\"computerDnsName\":\"$dc.corp.example.com\",\"id\":\"$(machine_id "$dc")\"}" >/dev/null || return
         hosts="$hosts${hosts:+, }$dc.corp.example.com"
