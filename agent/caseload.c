@@ -216,8 +216,8 @@ static void take_step(struct caseload *c, const struct cJSON *j)
         if (strcmp(c->names[i][0], step) == 0 && strcmp(c->names[i][1], target) == 0) {
             p = &c->priors[i];
             p->ended = true;
-            p->given_up = state != NULL &&
-                          (strcmp(state, "failed") == 0 || strcmp(state, "refused") == 0);
+            p->given_up =
+                state != NULL && (strcmp(state, "failed") == 0 || strcmp(state, "refused") == 0);
         }
     }
     if (!done)

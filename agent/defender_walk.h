@@ -1,5 +1,5 @@
-/* agent/defender_walk.h -- could Live Response be used now, on each machine that it would be used on?
- * Those that the configuration names, then those with its tag. Nothing is run. */
+/* agent/defender_walk.h -- could Live Response be used now, on each machine that it would be used
+ * on? Those that the configuration names, then those with its tag. Nothing is run. */
 #ifndef CORDON_AGENT_DEFENDER_WALK_H
 #define CORDON_AGENT_DEFENDER_WALK_H
 

@@ -48,9 +48,8 @@ static void on_done(void *arg)
     d->defender_walk = NULL;
     if (d->defender_at == 0)
         doctor_say(d, "defender", "", HEALTH_FAILED, "give the DCs the tag, or name them in dcs",
-                   "no DC to run anything on%s", d->cfg->defender.dc_tag != NULL
-                                                     ? ": none has the tag of dc_tag"
-                                                     : "");
+                   "no DC to run anything on%s",
+                   d->cfg->defender.dc_tag != NULL ? ": none has the tag of dc_tag" : "");
     doctor_done(d);
 }
 

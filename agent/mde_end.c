@@ -44,8 +44,7 @@ static void record(struct mde_leg *m)
         run_stamp_json("unicode_stamp", &m->left.unicode_stamp, &o);
     }
     json_out_end_object(&o);
-    if (text_check(&body, "step", &e) < 0 ||
-        run_record(m->cf, "step", body.s, NULL, NULL, &e) < 0)
+    if (text_check(&body, "step", &e) < 0 || run_record(m->cf, "step", body.s, NULL, NULL, &e) < 0)
         log_error("case=%s step=mde cannot be recorded: %s", m->cf->id, e.msg);
 }
 

@@ -5,17 +5,14 @@
  *   next            the next DC: which machine is it?
  *   on_machine      one of ours is there: the next one, or wait in line. Else the intent
  *   on_intended     the log is watched from here on; the run
- *   on_ran          surely nothing was done there: the next DC. Else look
- *   look, on_look   read back, where a DC can be asked: at best the one itself
- *   on_event        the log has spoken, or its time is up
- *   settle          both are in: the next operation, or the end
+ *   on_ran          surely nothing was done there: the next DC. Else look (mde_look.c)
+ *   mde_op_over     that operation is settled: the next one, or the end
  *
  * Invariants: no second DC is asked while the first may have done it, or may still. The script's
  * word is never proof, neither of yes nor of no.
  */
 #include "agent/mde_leg_inside.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,11 +24,9 @@
 #include "base/log.h"
 #include "base/stamp.h"
 #include "base/text.h"
-#include "ldap/uac.h"
 
-enum { LOOK_MS = 1000, LOOKS_MS = 10 * 1000 };
-#define EXPIRY_MS (INT64_C(2) * 60 * 1000) /* after the run's own end: the service keeps it for days */
-#define DC_CLOCK_MS 5000                   /* between ours and the DC's, where it is not measured */
+#define EXPIRY_MS \
+    (INT64_C(2) * 60 * 1000) /* after the run's own end: the service keeps it for days */
 
 static void on_tagged(void *arg, const struct defender_machine *m, size_t n, const struct err *e);
 static void begin_op(struct mde_leg *m);
@@ -40,10 +35,6 @@ static void on_machine(void *arg, const struct defender_machine *machine, const 
 static void on_intended(void *arg, const struct err *e);
 static void on_log_open(void *arg);
 static void on_ran(void *arg, const struct defender_result *r);
-static void look(void *arg);
-static void on_look(void *arg, struct ad_account *a, const struct err *e);
-static void on_event(void *arg, const struct watch_result *r);
-static void settle(struct mde_leg *m);
 
 /* --- beginning and end ------------------------------------------------------------------------ */
 
@@ -166,8 +157,6 @@ static void ends_nowhere(struct mde_leg *m)
     leg_ends(m);
 }
 
-static void expect(struct mde_leg *m);
-
 static void begin_op(struct mde_leg *m)
 {
     new_step(m, "mde");
@@ -192,7 +181,7 @@ static void on_log_open(void *arg)
     struct err e;
 
     m->wait = NULL;
-    expect(m);
+    mde_expect(m);
     if (defender_resume_start(m->defender, action[0] != '\0' ? action : NULL, m->order.nonce,
                               m->cf->w->cfg->defender.run_ms, on_ran, m, &m->call, &e) == 0) {
         m->running = true;
@@ -277,7 +266,7 @@ static void go_on(struct mde_leg *m)
 }
 
 /* Nothing was done there, and nothing will be. */
-static void elsewhere(struct mde_leg *m, enum outcome how, const char *why)
+void mde_elsewhere(struct mde_leg *m, enum outcome how, const char *why)
 {
     struct mde_target *t = &m->targets[m->at];
     char line[500];
@@ -307,7 +296,7 @@ static void on_machine(void *arg, const struct defender_machine *machine, const 
 
     m->call = NULL;
     if (e != NULL) {
-        elsewhere(m, OUT_FAILED, e->msg);
+        mde_elsewhere(m, OUT_FAILED, e->msg);
         return;
     }
     if (defender_is_taken(m->defender, machine->id)) {
@@ -315,68 +304,21 @@ static void on_machine(void *arg, const struct defender_machine *machine, const 
         go_on(m);
         return;
     }
-    m->order = (struct dc_order){
-        .op = m->ops[m->op_at],
-        .sid = m->sid,
-        .guid = m->guid,
-        .domain = m->cf->w->domain->name,
-        .expires_ms = stamp_now_ms() + (int64_t)m->cf->w->cfg->defender.run_ms + EXPIRY_MS,
-        .case_id = m->cf->id};
+    m->order = (struct dc_order){.op = m->ops[m->op_at],
+                                 .sid = m->sid,
+                                 .guid = m->guid,
+                                 .domain = m->cf->w->domain->name,
+                                 .expires_ms = stamp_now_ms() +
+                                               (int64_t)m->cf->w->cfg->defender.run_ms + EXPIRY_MS,
+                                 .case_id = m->cf->id};
     m->order.must_change = m->order.op == DC_RESET_PASSWORD && m->cf->options.must_change;
     m->order.clear_never_expires = m->cf->options.clear_never_expires &&
                                    (m->order.op == DC_EXPIRE_PASSWORD || m->order.must_change);
     (void)snprintf(m->machine, sizeof(m->machine), "%s", machine->id);
     if (dc_nonce(m->order.nonce, &mine) < 0 || mde_record_intent(m, on_intended, &mine) < 0)
-        elsewhere(m, OUT_FAILED, mine.msg);
+        mde_elsewhere(m, OUT_FAILED, mine.msg);
     else
         m->intent_open = true;
-}
-
-static enum watch_what event_of(enum dc_op op)
-{
-    return op == DC_DISABLE           ? WATCH_DISABLED
-           : op == DC_ENABLE          ? WATCH_ENABLED
-           : op == DC_EXPIRE_PASSWORD ? WATCH_EXPIRED
-                                      : WATCH_RESET;
-}
-
-static struct ad_dc *dc_named(const struct mde_leg *m, const char *host)
-{
-    struct ad_dcs *dcs = m->cf->w->dcs;
-
-    for (size_t i = 0; dcs != NULL && i < ad_dcs_count(dcs); i++) {
-        if (text_eq_nocase(ad_dcs_at(dcs, i)->host, host))
-            return ad_dcs_at(dcs, i);
-    }
-    return NULL;
-}
-
-/* The script runs as LocalSystem. */
-static void expect(struct mde_leg *m)
-{
-    static const char system[] = "S-1-5-18";
-    const char *host = m->targets[m->at].host, *dn = m->cf->found.dn;
-    const struct ad_dc *dc = dc_named(m, host);
-    struct ad_sid actor;
-    struct watch_spec spec = {.what = event_of(m->order.op),
-                              .count = 1,
-                              .dc = host,
-                              .target = &m->sid,
-                              .actor = &actor,
-                              .target_dn = dn != NULL && dn[0] != '\0' ? dn : NULL,
-                              .local = ""};
-    struct err e;
-
-    if (!watch_is_on(m->cf->w->watch) || ad_sid_from_text(system, strlen(system), &actor) < 0)
-        return;
-    if (m->taken_up != NULL) {
-        spec.mark = m->taken_up->mark;
-        spec.not_before_ms = m->taken_up->intended_ms - DC_CLOCK_MS;
-        if (dc != NULL && dc->has_skew)
-            spec.not_before_ms += dc->skew_ms;
-    }
-    if (watch_expect_start(m->cf->w->watch, &spec, on_event, m, &m->expect, &e) < 0)
-        log_warning("case=%s %s", m->cf->id, e.msg);
 }
 
 static void on_started(void *arg, const char *action_id)
@@ -398,20 +340,20 @@ static void on_intended(void *arg, const struct err *e)
 
     m->intent_open = false;
     if (e != NULL || m->cf->interrupted) {
-        elsewhere(m, OUT_FAILED, e != NULL ? e->msg : "told to stop");
+        mde_elsewhere(m, OUT_FAILED, e != NULL ? e->msg : "told to stop");
         return;
     }
     (void)snprintf(comment, sizeof(comment), "cordon case %s: %s %s", m->cf->id,
                    dc_op_word(m->order.op), m->sid_text);
     if (dc_payload_build(&m->order, &payload, &mine) < 0) {
-        elsewhere(m, OUT_FAILED, mine.msg);
+        mde_elsewhere(m, OUT_FAILED, mine.msg);
         return;
     }
     ask.payload = payload.s;
-    expect(m);
+    mde_expect(m);
     if (defender_run_start(m->defender, &ask, on_ran, m, &m->call, &mine) < 0) {
         watch_expect_cancel(&m->expect);
-        elsewhere(m, OUT_FAILED, mine.msg);
+        mde_elsewhere(m, OUT_FAILED, mine.msg);
         return;
     }
     m->running = true;
@@ -420,81 +362,6 @@ static void on_intended(void *arg, const struct err *e)
 }
 
 /* --- what the run came to --------------------------------------------------------------------- */
-
-/* The script's no, for what that DC is: another one may say yes. */
-static bool for_this_dc(const char *code)
-{
-    static const char *const codes[] = {"language",         "expired",     "too-far-ahead", "no-dc",
-                                        "rodc",             "cannot-judge", "what-if",
-                                        "not-synchronized"};
-
-    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
-        if (strcmp(codes[i], code) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* What the script claims, in our words. */
-static void take_said(struct mde_leg *m, const struct dc_said *said)
-{
-    static const enum defender_end ends[] = {[DC_DONE] = DEFENDER_DONE,
-                                             [DC_ALREADY] = DEFENDER_ALREADY,
-                                             [DC_REFUSED] = DEFENDER_REFUSED,
-                                             [DC_FAILED] = DEFENDER_FAILED,
-                                             [DC_UNKNOWN] = DEFENDER_UNKNOWN};
-    const char *words = dc_code_words(said->code);
-    char detail[TEXT_SHOWN];
-
-    m->end = ends[said->outcome];
-    m->said = *said;
-    m->has_said = true;
-    if (said->outcome == DC_DONE && said->has_uac_before && said->has_uac_after &&
-        said->uac_before != said->uac_after)
-        (void)snprintf(m->why, sizeof(m->why),
-                       "the script says: userAccountControl %" PRIu32 " -> %" PRIu32,
-                       said->uac_before, said->uac_after);
-    else if (said->outcome == DC_DONE || said->outcome == DC_ALREADY)
-        (void)snprintf(m->why, sizeof(m->why), "the script says: %s",
-                       dc_outcome_word(said->outcome));
-    else
-        (void)snprintf(m->why, sizeof(m->why), "the script says: %.200s%s%.150s",
-                       words != NULL ? words : said->code, said->detail[0] != '\0' ? ": " : "",
-                       text_shown(detail, said->detail));
-}
-
-static void not_said(struct mde_leg *m, const char *why)
-{
-    m->end = DEFENDER_UNKNOWN;
-    (void)snprintf(m->why, sizeof(m->why), "it ran, and what came back proves nothing: %.280s",
-                   why);
-}
-
-static void take_result(struct mde_leg *m, const struct defender_result *r)
-{
-    char until[STAMP_TEXT];
-    struct dc_said said;
-    struct err mine;
-    size_t n;
-
-    m->end = r->end;
-    m->has_said = false;
-    m->may_still_fire = r->may_still_fire;
-    (void)snprintf(m->why, sizeof(m->why), "%.390s", r->words);
-    /* Only a marker that fits the order says how it went. */
-    if (r->marker != NULL && dc_marker_read(r->marker, r->marker_len, &m->order, &said, &mine) == 0)
-        take_said(m, &said);
-    else if (r->marker != NULL || r->end == DEFENDER_DONE || r->end == DEFENDER_ALREADY)
-        not_said(m, r->marker != NULL ? mine.msg : "no answer of the script");
-    if (!m->may_still_fire)
-        return;
-    if (m->end != DEFENDER_DONE && m->end != DEFENDER_ALREADY)
-        m->end = DEFENDER_UNKNOWN;
-    n = strlen(m->why);
-    (void)snprintf(m->why + n, sizeof(m->why) - n,
-                   "; it could not be cancelled and may still run, until %s",
-                   stamp_iso(until, m->order.expires_ms));
-}
 
 static void on_ran(void *arg, const struct defender_result *r)
 {
@@ -513,7 +380,7 @@ static void on_ran(void *arg, const struct defender_result *r)
             ends_nowhere(m);
         return;
     }
-    take_result(m, r);
+    mde_take_result(m, r);
     if (m->end == DEFENDER_BUSY || m->end == DEFENDER_FAILED || m->end == DEFENDER_REFUSED)
         watch_expect_cancel(&m->expect);
     if (m->end == DEFENDER_BUSY) {
@@ -521,12 +388,12 @@ static void on_ran(void *arg, const struct defender_result *r)
         return;
     }
     if (m->end == DEFENDER_FAILED) {
-        elsewhere(m, OUT_FAILED, m->why);
+        mde_elsewhere(m, OUT_FAILED, m->why);
         return;
     }
     if (m->end == DEFENDER_REFUSED) {
-        if (m->has_said ? for_this_dc(m->said.code) : r->elsewhere) {
-            elsewhere(m, OUT_REFUSED, m->why);
+        if (m->has_said ? mde_for_this_dc(m->said.code) : r->elsewhere) {
+            mde_elsewhere(m, OUT_REFUSED, m->why);
             return;
         }
         m->facts[m->op_at].refused = true;
@@ -534,129 +401,12 @@ static void on_ran(void *arg, const struct defender_result *r)
         leg_ends(m);
         return;
     }
-    m->look_until = loop_now(m->cf->w->loop) + LOOKS_MS;
-    if (m->expect != NULL)
-        watch_expect_settle(m->expect, NULL, m->cf->w->cfg->confirm_ms);
-    else
-        m->heard = true;
-    look(m);
+    mde_look(m);
 }
 
-/* --- what the world says ---------------------------------------------------------------------- */
-
-static bool is_so(const struct mde_leg *m, const struct ad_account *a)
+void mde_op_over(struct mde_leg *m)
 {
-    if (m->order.op == DC_EXPIRE_PASSWORD)
-        return a->has_pwd_last_set && a->pwd_last_set == 0;
-    if (m->order.op == DC_RESET_PASSWORD)
-        return false; /* a password shows nothing; only the log does */
-    return ((a->uac & AD_UAC_ACCOUNTDISABLE) != 0) == (m->order.op == DC_DISABLE);
-}
-
-static void look(void *arg)
-{
-    struct mde_leg *m = arg;
-    struct ad_dc *dc = dc_named(m, m->targets[m->at].host);
-    struct err e;
-
-    m->timer = NULL;
-    m->own = dc != NULL && dc->state == AD_DC_READY;
-    if (!m->own)
-        dc = world_dc(m->cf->w, false);
-    if (dc != NULL &&
-        ad_read_start(dc->conn, &m->guid, AD_READ_PROVE, on_look, m, NULL, &e) == 0) {
-        m->looking = true;
-        return;
-    }
-    m->looked = true;
-    settle(m);
-}
-
-static void on_look(void *arg, struct ad_account *a, const struct err *e)
-{
-    struct mde_leg *m = arg;
-    /* A run that is over cannot change the DC's own answer any more. */
-    bool last = m->own && !m->may_still_fire;
-
-    (void)e;
-    m->looking = false;
-    m->shown = a != NULL && is_so(m, a);
-    m->denied = a != NULL && last && !m->shown && m->order.op != DC_RESET_PASSWORD;
-    if (m->shown)
-        mde_keep(m, a);
-    ad_account_free(a);
-    if (!m->shown && !m->own && !m->cf->interrupted &&
-        loop_now(m->cf->w->loop) < m->look_until &&
-        m->order.op != DC_RESET_PASSWORD) { /* from another DC: it has to come there */
-        m->timer = loop_timer_start(m->cf->w->loop, LOOK_MS, look, m);
-        if (m->timer != NULL)
-            return;
-    }
-    m->looked = true;
-    settle(m);
-}
-
-static void on_event(void *arg, const struct watch_result *r)
-{
-    struct mde_leg *m = arg;
-
-    m->expect = NULL;
-    m->heard = true;
-    m->met = r->met;
-    step_done(&m->confirm_step);
-    m->confirm_step = (struct step){.name = "confirm",
-                                    .target = m->targets[m->at].host,
-                                    .started_us = m->step.started_us,
-                                    .ended_us = run_now_us(m->cf),
-                                    .outcome = r->met ? OUT_DONE : OUT_UNCONFIRMED,
-                                    .proof = r->met ? PROOF_LOGGED : PROOF_NONE};
-    step_say(&m->confirm_step, "%s", r->detail);
-    if (r->met && m->cf->proven_us == 0)
-        m->cf->proven_us = run_now_us(m->cf);
-    run_tell_and_record(m->cf, &m->confirm_step);
-    settle(m);
-}
-
-static void settle(struct mde_leg *m)
-{
-    bool said = m->end == DEFENDER_DONE || m->end == DEFENDER_ALREADY;
-    bool proven = m->shown || m->met;
-    struct mde_facts *f = &m->facts[m->op_at];
-    char words[500];
-
-    if (!m->looked || !m->heard || m->over)
-        return;
-    f->dc = m->targets[m->at].host;
-    (void)snprintf(words, sizeof(words), "%s", m->why);
-    if (m->denied && !m->met && !said) {
-        (void)snprintf(words, sizeof(words), "%.380s; the DC itself shows that it was not made",
-                       m->why);
-        elsewhere(m, OUT_FAILED, words);
-        return;
-    }
-    if (m->denied && !m->met) {
-        f->undone = true;
-        mde_tell(m, OUT_FAILED, PROOF_NONE, "%.380s, but the DC itself shows that it is not so",
-                 words);
-    } else if (m->end == DEFENDER_ALREADY && !m->met) {
-        f->already = true;
-        f->not_shown = !m->shown;
-        mde_tell(m, OUT_ALREADY, m->shown ? PROOF_READ_BACK : PROOF_NONE, "%s", words);
-    } else if (said || proven) {
-        f->done = true;
-        f->not_shown = !proven;
-        f->logged = m->met;
-        mde_tell(m, OUT_DONE,
-                 m->shown ? PROOF_READ_BACK
-                 : said   ? PROOF_ACCEPTED
-                          : PROOF_NONE,
-                 "%s%s", words, proven ? m->shown ? "; read back" : "; the DC's log shows it" : "");
-        m->cf->accepted_us = m->cf->accepted_us == 0 ? run_now_us(m->cf) : m->cf->accepted_us;
-    } else {
-        f->unknown = true;
-        mde_tell(m, OUT_UNKNOWN, PROOF_NONE, "%s", words);
-    }
-    if (!f->unknown && m->op_at + 1 < m->op_count && !m->cf->interrupted) {
+    if (!m->facts[m->op_at].unknown && m->op_at + 1 < m->op_count && !m->cf->interrupted) {
         m->op_at++;
         m->timer = loop_timer_start(m->cf->w->loop, 0, on_later, m);
         if (m->timer != NULL)

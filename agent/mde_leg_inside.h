@@ -1,6 +1,7 @@
 /* agent/mde_leg_inside.h -- inside agent/mde_*.c only.
  *
- *   mde_leg.c      one DC after the other: run, look, listen
+ *   mde_leg.c      one DC after the other
+ *   mde_look.c     what a run came to: its word, the DC, the log
  *   mde_targets.c  which operations, whose account, which DCs
  *   mde_record.c   what the ledger is told of a run, and a run of an earlier process from there
  *   mde_end.c      what came of it, for the verdict
@@ -68,6 +69,17 @@ struct mde_leg {
 
     bool over, hurried, waiting;
 };
+
+/* --- mde_leg.c -------------------------------------------------------------------------------- */
+/* Nothing was done there, and nothing will be: another DC. */
+void mde_elsewhere(struct mde_leg *m, enum outcome how, const char *why);
+void mde_op_over(struct mde_leg *m); /* m->facts of this operation say how */
+
+/* --- mde_look.c ------------------------------------------------------------------------------- */
+void mde_expect(struct mde_leg *m);
+void mde_take_result(struct mde_leg *m, const struct defender_result *r);
+bool mde_for_this_dc(const char *code); /* the script's no, for what that DC is */
+void mde_look(struct mde_leg *m);       /* then mde_elsewhere or mde_op_over, later or at once */
 
 /* --- mde_targets.c --------------------------------------------------------------------------- */
 size_t mde_ops(enum action a, enum dc_op ret[MDE_OPS]); /* 0: the script has none for this */

@@ -82,8 +82,8 @@ bool mde_take_up(struct mde_leg *m)
 
     /* Of several the latest: the others ended, or this one would not have been begun. */
     for (size_t i = 0; i < cf->prior_count; i++) {
-        if (is_of(cf->prior_names[i][0], op) && cf->priors[i].intended &&
-            !cf->priors[i].given_up && (p == NULL || cf->priors[i].intended_ms >= p->intended_ms)) {
+        if (is_of(cf->prior_names[i][0], op) && cf->priors[i].intended && !cf->priors[i].given_up &&
+            (p == NULL || cf->priors[i].intended_ms >= p->intended_ms)) {
             p = &cf->priors[i];
             host = cf->prior_names[i][1];
         }

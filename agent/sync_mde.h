@@ -1,9 +1,9 @@
 /* agent/sync_mde.h -- how the sync server is told to sync where WinRM does not get there: by Live
  * Response of Defender for Endpoint (sync_via = mde).
  *
- * The runner that cloud/sync.h asks for. Of its two scripts the words do not travel: a signed one in
- * the library (installer/defender/cordon-sync.ps1) can do just these two things, and is told which.
- * It takes minutes, and changes no account.
+ * The runner that cloud/sync.h asks for. Of its two scripts the words do not travel: a signed one
+ * in the library (installer/defender/cordon-sync.ps1) can do just these two things, and is told
+ * which. It takes minutes, and changes no account.
  */
 #ifndef CORDON_AGENT_SYNC_MDE_H
 #define CORDON_AGENT_SYNC_MDE_H

@@ -18,7 +18,8 @@
 
 #define FORWARDED "ForwardedEvents"
 #define BYE_MS 2000
-#define CLOCKS_MS 60000 /* before the time of an "@" mark: what is read is judged by its own time */
+#define CLOCKS_MS 60000 /* before the time of an "@" mark: what is read is judged by its own time \
+                         */
 
 _Static_assert(ARRAY_LEN(((struct watch_health *)0)->paths) == EVLOG_FILES, "watch.h");
 
@@ -247,7 +248,7 @@ static int ask_host(struct watch *w, struct log *l, struct err *e)
         .target_sid = w->target[0] != '\0' ? w->target : NULL,
         .mark = l->mark[0] != '\0' ? l->mark : NULL,
         /* One that turns up late: from when the others began. */
-        .since_ms = l->since_ms != 0                ? l->since_ms
+        .since_ms = l->since_ms != 0               ? l->since_ms
                     : loop_now(w->loop) > w->until ? w->since_ms
                                                    : 0,
         .poll_ms = d->poll_ms,

@@ -9,7 +9,7 @@
 #include "eventlog/expect.h"
 
 #define SLACK_MS 5000 /* between our clock and a DC's that nobody measured */
-#define GRACE_MS 150 /* for the 4738 beside the 4725 */
+#define GRACE_MS 150  /* for the 4738 beside the 4725 */
 #define SAM_NEVER_EXPIRES UINT32_C(0x200)
 
 struct watch_expect {

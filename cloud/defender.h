@@ -92,7 +92,7 @@ struct defender_result { /* borrowed during the callback */
 };
 typedef void (*defender_run_cb)(void *arg, const struct defender_result *r);
 
-struct defender_script { /* copied */
+struct defender_script {   /* copied */
     const char *name;      /* in the library */
     const uint8_t *sha256; /* as in defender_settings */
 };

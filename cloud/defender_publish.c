@@ -83,8 +83,8 @@ int defender_publish_start(struct defender *d, const char *name, const void *scr
     if (defender_call_new(d, DEFENDER_PUT, arg, &c, e) < 0)
         return -1;
     field_copy(c->script, sizeof(c->script), name != NULL ? name : d->script);
-    if (id_sha256(script, n, hash, e) < 0 ||
-        write_form(c, script, n, e) < 0 || defender_wait(c, 0, put_now, e) < 0)
+    if (id_sha256(script, n, hash, e) < 0 || write_form(c, script, n, e) < 0 ||
+        defender_wait(c, 0, put_now, e) < 0)
         return -1;
     id_hex(c->sha256_hex, hash, sizeof(hash));
     c->publish_cb = cb;

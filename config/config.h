@@ -124,7 +124,7 @@ struct cfg_defender {
     char *dc_tag;        /* machines with this tag that are DCs as well; NULL: only dcs */
     struct cfg_list result_hosts; /* that a result link may have, besides Microsoft's */
     bool fallback;                /* used by itself where no DC takes a change over LDAP */
-    char *script; /* the script as it is in the library: a file here; its hash is compared */
+    char *script;      /* the script as it is in the library: a file here; its hash is compared */
     char *sync_script; /* the one for the sync server; NULL but with sync_via = mde */
     uint64_t poll_ms, run_ms; /* until a run is first looked at; until it is cancelled */
 };

@@ -588,14 +588,17 @@ const struct cfg_key cfg_keys[] = {
     {DEFENDER(sync_script), CFG_PATH, IN_DEFENDER(sync_script),
      .def_says = "needed with sync_via = mde", .unit = "absolute path",
      .typical = "/etc/cordon/cordon-sync.ps1",
-     .help = "The script for the Entra Connect server, as you signed it and as it is in the library.",
+     .help =
+         "The script for the Entra Connect server, as you signed it and as it is in the library.",
      .harm = "Another script than the one in the library: no cycle is started."},
     {DEFENDER(poll), CFG_DURATION, IN_DEFENDER(poll_ms), .min = 200, .max = MINUTE, .def = "10s",
      .unit = "time", .typical = "10s",
-     .help = "How long after its start a run is looked at first. Each further wait is longer, up to "
-             "three times this.",
-     .harm = "Short: the tenant's 100 questions a minute are used up, and cordon has to wait. Long: "
-             "the end of a run is seen later."},
+     .help =
+         "How long after its start a run is looked at first. Each further wait is longer, up to "
+         "three times this.",
+     .harm =
+         "Short: the tenant's 100 questions a minute are used up, and cordon has to wait. Long: "
+         "the end of a run is seen later."},
     {DEFENDER(run_within), CFG_DURATION, IN_DEFENDER(run_ms), .min = 5 * SECOND,
      .max = 25 * (uint64_t)MINUTE, .def = "8m", .unit = "time", .typical = "8m",
      .help = "A run that is not over by then is cancelled, and the next DC is asked if it surely "

@@ -10,7 +10,7 @@ mde_up dc1 || { echo "Bail out! no stand-in"; exit 1; }
 n=0
 # try: disables somebody new; $who
 try() { n=$((n + 1)); who=$(printf 'u%05d' "$n"); run disable "$who@corp.example.com" "$@"; }
-blind() { cloud_conf 's#:[^,]*audit.json#:/nonexistent/audit.json#g' "$@"; }
+blind() { cloud_conf 's#:[^,]*audit.json#:/nonexistent/audit.json#g'; }
 # verdict, exit code, what the run came to, how often the account was really changed
 sum() { echo "$(field verdict) $rc $(said mde state) $(really "$who")"; }
 

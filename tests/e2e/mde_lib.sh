@@ -60,6 +60,7 @@ actions() {
 asked() {
     order GET requests | /usr/bin/python3 -c 'import json,re,sys; print(sum(bool(re.search(sys.argv[1], r["method"] + " " + r["url"])) for r in json.load(sys.stdin)))' "$1"
 }
+# shellcheck disable=SC2086 # extra_env is several words, or none
 in_lab() { lab exec "$LAB_DIR" env "CORDON_CONFIG=$conf" ${extra_env:-} "$cordon" "$@"; }
 open_case() { in_lab cases --open --json | sed -n 's/.*"case":"\([^"]*\)".*/\1/p' | head -n 1; }
 resume() { in_lab case "$1" --resume --as-agent --json >"$work/out" 2>"$work/err"; rc=$?; }

@@ -66,8 +66,11 @@ static void orders(void **state)
 
 static void not_orders(void **state)
 {
-    static const char *const nonces[] = {"", "0123456789abcde", "0123456789abcdef0",
-                                         "0123456789ABCDEF", "0123456789abcde\"",
+    static const char *const nonces[] = {"",
+                                         "0123456789abcde",
+                                         "0123456789abcdef0",
+                                         "0123456789ABCDEF",
+                                         "0123456789abcde\"",
                                          "$(calc)89abcdef0"};
     CLEANUP(text_done) struct text t = TEXT_INIT(512);
     struct err e;

@@ -406,8 +406,9 @@ static void published(void **state)
         struct defender *d = new_defender(cases[i].says, cases[i].n, NULL);
         struct got g = {0};
 
-        assert_int_equal(
-            defender_publish_start(d, NULL, FILE_TEXT, strlen(FILE_TEXT), on_published, &g, NULL, &e), 0);
+        assert_int_equal(defender_publish_start(d, NULL, FILE_TEXT, strlen(FILE_TEXT), on_published,
+                                                &g, NULL, &e),
+                         0);
         sim_run();
         assert_int_equal(g.calls, 1);
         if (g.e.code != cases[i].code)
@@ -433,7 +434,8 @@ static void form(void **state)
 
     (void)state;
     assert_int_equal(
-        defender_publish_start(d, NULL, FILE_TEXT, strlen(FILE_TEXT), on_published, &g, NULL, &e), 0);
+        defender_publish_start(d, NULL, FILE_TEXT, strlen(FILE_TEXT), on_published, &g, NULL, &e),
+        0);
     sim_run();
     p = strstr(sim.last_headers, "Content-Type: multipart/form-data; boundary=");
     assert_non_null(p);

@@ -88,8 +88,7 @@ static void runs(void **state)
          .elsewhere = true},
         {SAYS(POST(400, ERROR("InvalidRequestBody"))), .end = DEFENDER_REFUSED},
         {SAYS(POST(403, ERROR("DisabledFeature"))), .end = DEFENDER_REFUSED, .words = "Servers"},
-        {SAYS(POST(403, ERROR("DisallowedOperation"))), .end = DEFENDER_REFUSED,
-         .elsewhere = true},
+        {SAYS(POST(403, ERROR("DisallowedOperation"))), .end = DEFENDER_REFUSED, .elsewhere = true},
         {SAYS(POST(403, ERROR("Forbidden"))), .end = DEFENDER_REFUSED},
         {SAYS(POST(404, ERROR("ResourceNotFound"))), .end = DEFENDER_REFUSED, .elsewhere = true},
         {SAYS(POST(401, ""), POST(401, "")), .end = DEFENDER_FAILED},
@@ -308,7 +307,8 @@ static void another_script(void **state)
         {"POST", "/api/machines/" M1 "/runliveresponse",
          .asks = "{\"key\":\"ScriptName\",\"value\":\"cordon-sync.ps1\"}", .status = 201,
          .body = SUCCEEDED},
-        LINK(BLOB), RESULT(OUTPUT(SAYS_DONE, 0))};
+        LINK(BLOB),
+        RESULT(OUTPUT(SAYS_DONE, 0))};
     static const struct sim_says bad[] = {LIBRARY("cordon-sync.ps1", HASH)};
     struct err e;
 
@@ -488,9 +488,9 @@ int main(void)
         cmocka_unit_test(runs),           cmocka_unit_test(body_of_a_start),
         cmocka_unit_test(deadlines),      cmocka_unit_test(told_to_stop),
         cmocka_unit_test(resumed),        cmocka_unit_test(one_at_a_time),
-        cmocka_unit_test(another_script),
-        cmocka_unit_test(roles_lacking),  cmocka_unit_test(limits),
-        cmocka_unit_test(freed_half_way), cmocka_unit_test(no_memory),
+        cmocka_unit_test(another_script), cmocka_unit_test(roles_lacking),
+        cmocka_unit_test(limits),         cmocka_unit_test(freed_half_way),
+        cmocka_unit_test(no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
