@@ -123,6 +123,11 @@ is "$(field verdict) $(tried)" "done dc2/done" "by tag: the DC that has it"
 like "$(cat "$work/err")" "ws1.*none that DNS shows" "  and no machine that only says it is one"
 run defender check
 is "$rc $(grep -c '"state":"ok"' "$work/out")" "0 13" "  defender check looks at whoever has it"
+for kind in 'GET .*/api/machines\?' 'GET .*/api/machines/[0-9a-f]+$' 'POST .*/runliveresponse$' 'GET .*/api/machineactions\?' \
+    'GET .*/api/machineactions/[^/]+$' 'POST .*/cancel$' 'GET .*/GetLiveResponseResultDownloadLink' 'GET .*/api/libraryfiles$' \
+    'POST .*/api/libraryfiles$' 'GET .*/investigation-actions-data/'; do
+    [ "$(asked "$kind")" -gt 0 ] && ok "asked, and held against the description: $kind" || not_ok "never asked: $kind"
+done
 cloud_conf 's/^\[defender\]/[defender]\nfallback = no/'
 order DELETE requests >/dev/null
 run disable u00040@corp.example.com
