@@ -363,16 +363,21 @@ static void on_intended(void *arg, const struct err *e)
 
 /* --- what the run came to --------------------------------------------------------------------- */
 
+static bool never_ran(const struct defender_result *r)
+{
+    return r->not_there || (r->end == DEFENDER_FAILED && r->marker == NULL);
+}
+
 static void on_ran(void *arg, const struct defender_result *r)
 {
     struct mde_leg *m = arg;
 
     m->call = NULL;
     m->running = false;
-    if (m->taken_up != NULL && r->not_there && !m->cf->interrupted) {
-        /* Looked for, again and again: it never got there. What may come late does no more harm
-         * than doing it twice would. */
-        log_warning("case=%s no run with the mark of the earlier process is listed: begun anew",
+    if (m->taken_up != NULL && !m->cf->interrupted && never_ran(r)) {
+        /* Looked for again and again, or cancelled in time. What may come late all the same does
+         * no more harm than doing it twice would. */
+        log_warning("case=%s the run of the earlier process never began: another is begun",
                     m->cf->id);
         watch_expect_cancel(&m->expect);
         m->timer = loop_timer_start(m->cf->w->loop, 0, on_same, m);

@@ -61,6 +61,16 @@ machine dc1 '{"offline":false}'
 for _ in $(seq 50); do [ "$(really "$who")" = 0 ] || break; sleep 0.1; done
 resume "$id"
 is "$(field verdict) $rc $(really "$who")" "done 0 1" "  the machine is back, it ran: case ID --resume finds that run"
+machine dc1 '{"offline":true}'
+before=$(actions Cancelled)
+extra_env="CORDON_FAILPOINT=cloud-send:6:kill" try --via mde --on-prem
+id=$(open_case)
+resume "$id" & # follows that run to its deadline, cancels it, and begins another
+resumed=$!
+for _ in $(seq 200); do [ "$(actions Cancelled)" = "$before" ] || break; sleep 0.1; done
+machine dc1 '{"offline":false}'
+wait "$resumed"
+is "$(field verdict) $(really "$who") $(($(actions Cancelled) - before))" "done 1 1" "killed while the machine is away; resumed, cancelled at the deadline: begun anew, and done"
 settings '{"runMs":9000,"cancelRunning":false}'
 try --via mde
 is "$(sum)" "done 0 done 1" "what runs already cannot be cancelled: the change is there, and proven"
