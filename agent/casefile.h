@@ -60,6 +60,10 @@ struct prior {
     char local[80];
     uint32_t unicode_version; /* of unicodePwd before a reset */
     int64_t intended_ms;
+    /* A run of Live Response; its step is "mde/OPERATION". */
+    char machine[64], nonce[24], action[64]; /* action: "" not known */
+    int64_t expires_ms;
+    bool given_up; /* surely nothing was done there */
 };
 
 /* One change of one account at one DC. */
@@ -117,6 +121,7 @@ struct casefile {
 
     struct ad_found found;
     bool resolved;
+    bool has_ids; /* SID and GUID in `found` are Entra's word: no DC was asked */
     struct ad_dc *home;
     struct loop_timer *grace, *later;
     struct leg *legs;

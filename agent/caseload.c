@@ -71,6 +71,8 @@ static void take_case(struct loading *l, const struct cJSON *j)
         c->in_cloud = false;
     c->options.clear_never_expires = flag(j, "clear_never_expires");
     c->options.must_change = flag(j, "must_change");
+    c->options.via_mdi = flag(j, "via_mdi");
+    c->options.via_mde = flag(j, "via_mde");
     c->options.undo = flag(j, "undo");
     c->options.undo_disabled = flag(j, "undo_disabled");
     c->options.undo_never_expires = flag(j, "undo_never_expires");
@@ -108,11 +110,57 @@ static struct prior *place(struct caseload *c, const char *step, const char *tar
     return &c->priors[c->prior_count++];
 }
 
+/* Whom it is about, where the case began without a DC to say so. */
+static void take_account(struct caseload *c, const struct cJSON *j)
+{
+    const char *guid = json_str(j, "guid"), *sid = json_str(j, "sid");
+
+    if (c->has_guid || guid == NULL || sid == NULL ||
+        ad_guid_from_text(guid, strlen(guid), &c->found.guid) < 0 ||
+        ad_sid_from_text(sid, strlen(sid), &c->found.sid) < 0)
+        return;
+    c->has_guid = true;
+    free(c->found.dn);
+    free(c->found.sam);
+    c->found.dn = text_dup(json_str(j, "dn"));
+    c->found.sam = text_dup(json_str(j, "sam"));
+}
+
+/* A run of Live Response: its intent, and later the id of its action. */
+static void take_run(struct caseload *c, const struct cJSON *j, int64_t time_ms)
+{
+    const char *target = json_str(j, "target"), *op = json_str(j, "op"),
+               *nonce = json_str(j, "nonce");
+    char step[64];
+    struct prior *p;
+
+    (void)snprintf(step, sizeof(step), "mde/%s", op != NULL ? op : "");
+    p = target != NULL && nonce != NULL ? place(c, step, target) : NULL;
+    if (p == NULL)
+        return;
+    if (strcmp(p->nonce, nonce) != 0) { /* the first there, or another try */
+        *p = (struct prior){.intended = true, .intended_ms = time_ms};
+        take_text(p->nonce, sizeof(p->nonce), j, "nonce");
+        take_text(p->machine, sizeof(p->machine), j, "machine");
+        take_text(p->mark, sizeof(p->mark), j, "mark");
+        (void)json_i64(j, "expires", &p->expires_ms);
+    }
+    if (json_str(j, "action") != NULL)
+        take_text(p->action, sizeof(p->action), j, "action");
+    take_account(c, j);
+}
+
 static void take_intent(struct caseload *c, const struct cJSON *j, int64_t time_ms)
 {
     const char *step = json_str(j, "step"), *target = json_str(j, "target");
-    struct prior *p = step != NULL && target != NULL ? place(c, step, target) : NULL;
+    struct prior *p;
     int64_t v = 0;
+
+    if (step != NULL && strcmp(step, "mde") == 0) {
+        take_run(c, j, time_ms);
+        return;
+    }
+    p = step != NULL && target != NULL ? place(c, step, target) : NULL;
 
     if (json_str(j, "okta_id") != NULL)
         take_text(c->okta_id, sizeof(c->okta_id), j, "okta_id");
@@ -144,10 +192,17 @@ static bool take_stamp(const struct cJSON *j, const char *name, struct ad_stamp 
     return true;
 }
 
+static bool is_reset(const char *step)
+{
+    return strcmp(step, "reset-password") == 0 || strcmp(step, "mde/reset-password") == 0;
+}
+
 static void take_step(struct caseload *c, const struct cJSON *j)
 {
     const char *step = json_str(j, "step"), *target = json_str(j, "target"),
-               *state = json_str(j, "state"), *pwd = json_str(j, "pwdLastSet");
+               *state = json_str(j, "state"), *pwd = json_str(j, "pwdLastSet"),
+               *op = json_str(j, "op");
+    char by_mde[64];
     bool done = state != NULL && (strcmp(state, "done") == 0 || strcmp(state, "unconfirmed") == 0);
     int64_t old = 0, new = 0, after = 0;
     struct undo_left left = {0};
@@ -155,10 +210,16 @@ static void take_step(struct caseload *c, const struct cJSON *j)
 
     if (step == NULL || target == NULL)
         return;
+    if (strcmp(step, "mde") == 0 && op != NULL) {
+        (void)snprintf(by_mde, sizeof(by_mde), "mde/%s", op);
+        step = by_mde;
+    }
     for (size_t i = 0; i < c->prior_count; i++) {
         if (strcmp(c->names[i][0], step) == 0 && strcmp(c->names[i][1], target) == 0) {
             p = &c->priors[i];
             p->ended = true;
+            p->given_up =
+                state != NULL && (strcmp(state, "failed") == 0 || strcmp(state, "refused") == 0);
         }
     }
     if (!done)
@@ -176,14 +237,14 @@ static void take_step(struct caseload *c, const struct cJSON *j)
         c->did_disable = c->did_disable || ((old & 0x2) == 0 && (new & 0x2) != 0);
         c->did_clear_never_expires =
             c->did_clear_never_expires || ((old & 0x10000) != 0 && (new & 0x10000) == 0);
-    } else if (strcmp(step, "disable") == 0) {
+    } else if (strcmp(step, "disable") == 0 || strcmp(step, "mde/disable") == 0) {
         c->did_disable = true; /* found done when the case was resumed */
     } else if (pwd == NULL) {
-        c->did_reset = c->did_reset || strcmp(step, "reset-password") == 0;
+        c->did_reset = c->did_reset || is_reset(step);
         return;
     }
     c->did_expire = c->did_expire || (pwd != NULL && strcmp(pwd, "0") == 0);
-    c->did_reset = c->did_reset || strcmp(step, "reset-password") == 0;
+    c->did_reset = c->did_reset || is_reset(step);
     if (json_i64(j, "uac_after", &after)) {
         left.uac_after = (uint32_t)after;
         left.has_stamps = take_stamp(j, "uac_stamp", &left.uac_stamp) &&

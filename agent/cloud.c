@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/sync_mde.h"
 #include "agent/sync_winrm.h"
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -60,18 +61,34 @@ int cloud_token(struct cloud *c, const char *scope, struct token_source **ret_to
 
 /* The name in the library tells the version and the bytes: another name is never overwritten
  * (defender-endpoint.md 6). */
-static int open_script(struct cloud *c, char *name, size_t size, uint8_t hash[ID_SHA256],
-                       struct err *e)
+static int open_script(const char *path, const char *stem, char *name, size_t size,
+                       uint8_t hash[ID_SHA256], struct err *e)
 {
     CLEANUP(text_done) struct text script = TEXT_INIT(SCRIPT_MAX);
     char hex[2 * ID_SHA256 + 1];
 
-    if (file_read_trusted(c->cfg->defender.script, FILE_PUBLIC, SCRIPT_MAX, &script, e) < 0 ||
+    if (file_read_trusted(path, FILE_PUBLIC, SCRIPT_MAX, &script, e) < 0 ||
         id_sha256(script.s, script.len, hash, e) < 0)
         return -1;
     id_hex(hex, hash, ID_SHA256);
-    (void)snprintf(name, size, "cordon-dc-v1-%.8s.ps1", hex);
+    (void)snprintf(name, size, "%s-v1-%.8s.ps1", stem, hex);
     return 0;
+}
+
+/* Once Defender is open, or is not. */
+static void open_sync_mde(struct cloud *c)
+{
+    uint8_t hash[ID_SHA256];
+    const struct defender_script script = {.name = c->sync_script, .sha256 = hash};
+    struct err e = c->defender_failed;
+
+    if (c->defender != NULL && open_script(c->cfg->defender.sync_script, "cordon-sync",
+                                           c->sync_script, sizeof(c->sync_script), hash, &e) == 0) {
+        sync_mde_by(c->sync_mde, c->defender, &script, NULL);
+        return;
+    }
+    log_warning("sync_via = mde: %s", e.msg);
+    sync_mde_by(c->sync_mde, NULL, NULL, &e);
 }
 
 /* A fallback that can't be used holds nothing up. */
@@ -85,13 +102,14 @@ static void open_defender(struct cloud *c)
                                   .script = name,
                                   .sha256 = hash,
                                   .result_hosts = (const char *const *)d->result_hosts.items,
-                                  .result_host_count = d->result_hosts.count};
+                                  .result_host_count = d->result_hosts.count,
+                                  .wait_ms = d->poll_ms};
     size_t n = strlen(d->scope);
 
     if (text_ends_nocase(d->scope, suffix))
         n -= strlen(suffix);
     (void)snprintf(resource, sizeof(resource), "%.*s", (int)n, d->scope);
-    if (open_script(c, name, sizeof(name), hash, &c->defender_failed) < 0 ||
+    if (open_script(d->script, "cordon-dc", name, sizeof(name), hash, &c->defender_failed) < 0 ||
         token_at(c, d->login_url, resource, &c->defender_token, &c->defender_failed) < 0 ||
         defender_new(c->loop, c->http, c->defender_token, &s, &c->defender, &c->defender_failed) <
             0) {
@@ -119,7 +137,11 @@ static int open_entra(struct cloud *c, const struct cfg_domain *domain, struct e
                               .domain = domain->name,
                               .sync_server = entra->sync_server};
 
-    if (s.kind == SYNC_KIND_CONNECT) {
+    if (s.kind == SYNC_KIND_CONNECT && entra->sync_via == CFG_SYNC_VIA_MDE) {
+        if (sync_mde_new(c->loop, c->cfg, &c->sync_mde, e) < 0)
+            return -1;
+        s.runner = sync_mde_runner(c->sync_mde);
+    } else if (s.kind == SYNC_KIND_CONNECT) {
         if (sync_winrm_new(c->loop, domain, &c->sync_winrm, e) < 0)
             return -1;
         s.runner = sync_winrm_runner(c->sync_winrm);
@@ -205,6 +227,8 @@ int cloud_open(struct loop *l, const struct cfg *cfg, const struct cfg_domain *d
     }
     if (cfg->defender.on)
         open_defender(c);
+    if (c->sync_mde != NULL)
+        open_sync_mde(c);
     *ret_cloud = c;
     return 0;
 }
@@ -243,6 +267,7 @@ void cloud_close(struct cloud *c)
         return;
     sync_free(c->sync);
     sync_winrm_free(c->sync_winrm);
+    sync_mde_free(c->sync_mde);
     defender_free(c->defender);
     okta_free(c->okta);
     entra_owners_free(c->owners);

@@ -28,6 +28,8 @@ struct cloud {
     struct token_source *logs_token; /* for Log Analytics; NULL until asked for */
     struct sync *sync;
     struct sync_winrm *sync_winrm; /* NULL, but with sync = connect */
+    struct sync_mde *sync_mde;     /* in its place, with sync_via = mde */
+    char sync_script[64];          /* its script's name in the library; "" */
     struct token_source *defender_token;
     struct defender *defender;  /* NULL: no [defender], or: */
     struct err defender_failed; /* why it can't be used */

@@ -10,6 +10,7 @@
 
 #include "agent/cloud.h"
 #include "agent/commands.h"
+#include "agent/defender_walk.h"
 #include "agent/verdict.h"
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -26,42 +27,48 @@ struct use {
     struct loop *loop;
     struct cloud *cloud;
     struct defender_call *call;
-    size_t at;
+    struct defender_walk *walk;
+    size_t looked;
+    bool published;
     int exit;
 };
+
+static void publish(struct use *u, const char *path, const char *name);
 
 static void on_published(void *arg, const char *sha256_hex, const struct err *e)
 {
     struct use *u = arg;
+    bool is_last = u->file != NULL || u->cloud->sync_script[0] == '\0' || u->published;
 
     u->call = NULL;
+    u->published = true;
     if (e != NULL)
         u->exit = cmd_fail("defender", cmd_exit_for(e), "publish: %s", e->msg);
     else if (u->json)
         (void)printf("{\"type\":\"published\",\"sha256\":\"%s\"}\n", sha256_hex);
     else
         (void)printf("published; the library shows sha256 %s, which is the file's\n", sha256_hex);
-    loop_stop(u->loop);
+    if (is_last)
+        loop_stop(u->loop);
+    else
+        publish(u, u->cfg->defender.sync_script, u->cloud->sync_script);
 }
 
-static void publish(struct use *u)
+/* name: NULL: the script for DCs */
+static void publish(struct use *u, const char *path, const char *name)
 {
-    const char *path = u->file != NULL ? u->file : u->cfg->defender.script;
     CLEANUP(text_done) struct text script = TEXT_INIT(SCRIPT_MAX);
     struct err e;
 
     if (file_read_trusted(path, FILE_PUBLIC, SCRIPT_MAX, &script, &e) == 0 &&
-        defender_publish_start(u->cloud->defender, script.s, script.len, on_published, u, &u->call,
-                               &e) == 0)
+        defender_publish_start(u->cloud->defender, name, script.s, script.len, on_published, u,
+                               &u->call, &e) == 0)
         return;
     u->exit = cmd_fail("defender", cmd_exit_for(&e), "publish: %s", e.msg);
     loop_stop(u->loop);
 }
 
-/* --- check
- * ---------------------------------------------------------------------------------------- */
-
-static void check_next(struct use *u);
+/* --- check ------------------------------------------------------------------------------------ */
 
 static void tell(const struct use *u, const char *host, const struct defender_check *c)
 {
@@ -90,41 +97,41 @@ static void tell(const struct use *u, const char *host, const struct defender_ch
     (void)puts(t.s);
 }
 
-static void on_probed(void *arg, const struct defender_check *checks, size_t n)
+static void on_checked(void *arg, const char *host, const struct defender_check *checks, size_t n,
+                       const struct err *e)
 {
     struct use *u = arg;
-    const char *entry = u->cfg->defender.dcs.items[u->at];
-    char host[256];
 
-    u->call = NULL;
-    (void)snprintf(host, sizeof(host), "%.*s", (int)strcspn(entry, "="), entry);
+    u->looked++;
+    if (e != NULL)
+        u->exit = cmd_fail("defender", cmd_exit_for(e), "check: %s%s%s", host,
+                           host[0] != '\0' ? ": " : "", e->msg);
     for (size_t i = 0; i < n; i++) {
         tell(u, host, &checks[i]);
         if (!checks[i].ok && checks[i].known)
             u->exit = verdict_exit(VERDICT_FAILED);
     }
-    u->at++;
-    check_next(u);
 }
 
-static void check_next(struct use *u)
+static void on_done(void *arg)
 {
-    const struct cfg_list *l = &u->cfg->defender.dcs;
-    const char *entry = u->at < l->count ? l->items[u->at] : NULL;
-    char host[256];
+    struct use *u = arg;
+
+    u->walk = NULL;
+    if (u->looked == 0)
+        u->exit = cmd_fail("defender", verdict_exit(VERDICT_FAILED),
+                           "check: no machine has the tag of dc_tag");
+    loop_stop(u->loop);
+}
+
+static void check(struct use *u)
+{
+    static const struct defender_walk_calls calls = {.checked = on_checked, .done = on_done};
     struct err e;
 
-    if (entry == NULL) {
-        loop_stop(u->loop);
-        return;
-    }
-    (void)snprintf(host, sizeof(host), "%.*s", (int)strcspn(entry, "="), entry);
-    if (defender_probe_start(u->cloud->defender, host,
-                             strchr(entry, '=') != NULL ? strchr(entry, '=') + 1 : NULL, on_probed,
-                             u, &u->call, &e) < 0) {
+    if (defender_walk_start(u->loop, u->cloud->defender, &u->cfg->defender, &calls, u, &u->walk,
+                            &e) < 0)
         u->exit = cmd_fail("defender", cmd_exit_for(&e), "check: %s", e.msg);
-        loop_stop(u->loop);
-    }
 }
 
 static int work(struct use *u, bool publishes)
@@ -140,8 +147,9 @@ static int work(struct use *u, bool publishes)
         cfg_free(u->cfg);
         return code;
     }
-    if (!publishes && u->cfg->defender.dcs.count == 0) {
-        code = cmd_fail("defender", EXIT_CONFIG, "check: no dcs in [defender]: nothing to look at");
+    if (!publishes && u->cfg->defender.dcs.count == 0 && u->cfg->defender.dc_tag == NULL) {
+        code = cmd_fail("defender", EXIT_CONFIG,
+                        "check: neither dcs nor dc_tag in [defender]: nothing to look at");
     } else if (loop_new(&u->loop, &e) < 0 ||
                cloud_open(u->loop, u->cfg, &u->cfg->domains[0], &u->cloud, &e) < 0) {
         code = cmd_fail("defender", cmd_exit_for(&e), "%s", e.msg);
@@ -150,14 +158,15 @@ static int work(struct use *u, bool publishes)
                         u->cloud->defender_failed.msg);
     } else {
         if (publishes)
-            publish(u);
+            publish(u, u->file != NULL ? u->file : u->cfg->defender.script, NULL);
         else
-            check_next(u);
-        if (u->call != NULL)
+            check(u);
+        if (u->call != NULL || u->walk != NULL)
             (void)loop_run(u->loop, &e);
         code = u->exit;
     }
     defender_abandon(u->call);
+    defender_walk_abandon(u->walk);
     cloud_close(u->cloud);
     loop_free(u->loop);
     cfg_free(u->cfg);

@@ -8,6 +8,7 @@
  * that failed is told as skipped. The only thing written is the ledger's own folder, if missing.
  */
 #include "agent/cloud.h"
+#include "agent/defender_walk.h"
 #include "agent/doctor.h"
 
 #include <errno.h>
@@ -469,6 +470,7 @@ static int examine(struct doctor *d)
     }
     doctor_done(d);
     (void)loop_run(d->loop, &e);
+    defender_walk_abandon(d->defender_walk);
     cloud_close(d->cloud);
     if (d->at < ARRAY_LEN(checks))
         code = cmd_fail("doctor", verdict_exit(VERDICT_FAILED), "ended before all was looked at");

@@ -32,7 +32,8 @@ struct doctor {
     struct watch *watch;
     struct doctor_winrm *winrm;
     struct cloud *cloud; /* while it is looked at */
-    size_t defender_at;
+    struct defender_walk *defender_walk;
+    size_t defender_at; /* machines that it looked at */
 };
 
 /* One line, told at once. target: a DC, a file; "". mend: what to type; "" where nothing helps.

@@ -181,6 +181,13 @@ static void on_graph(void *arg, const struct graph_answer *a, const struct err *
         end(d);
         return;
     }
+    if (e == NULL && d->cloud->sync_mde != NULL) { /* only a run would show more: minutes */
+        doctor_say(d, "sync", d->cfg->entra.sync_server,
+                   d->cloud->sync_script[0] != '\0' ? HEALTH_SKIPPED : HEALTH_FAILED, "",
+                   "sync_via = mde: nothing is run there by doctor");
+        end(d);
+        return;
+    }
     if (e != NULL || sync_check_start(d->cloud->sync, on_sync, d, NULL, &mine) < 0) {
         doctor_say(d, "sync", "", HEALTH_FAILED, "", "%s", e != NULL ? "not asked" : mine.msg);
         end(d);

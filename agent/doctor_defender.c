@@ -1,60 +1,64 @@
-/* agent/doctor_defender.c -- could Live Response be used now, on each configured DC? Nothing is
- * run. */
+/* agent/doctor_defender.c -- could Live Response be used now, on each DC that it would be used on?
+ * Nothing is run. */
 #include <stdio.h>
-#include <string.h>
 
 #include "agent/cloud.h"
+#include "agent/defender_walk.h"
 #include "agent/doctor.h"
-#include "cloud/defender.h"
+#include "base/text.h"
 
-static void next(struct doctor *d);
-
-static void host_of(const char *entry, char host[256])
+static bool is_dc(void *arg, const char *host)
 {
-    (void)snprintf(host, 256, "%.*s", (int)strcspn(entry, "="), entry);
+    const struct doctor *d = arg;
+    struct ad_dcs *dcs = d->dcs;
+    bool found = false;
+
+    for (size_t i = 0; dcs != NULL && i < ad_dcs_count(dcs); i++)
+        found = found || text_eq_nocase(ad_dcs_at(dcs, i)->host, host);
+    if (!found)
+        doctor_say(arg, "defender", host, HEALTH_WARNING, "take the tag from it",
+                   "has the tag '%s' and is no DC that DNS shows: not used",
+                   d->cfg->defender.dc_tag);
+    return found;
 }
 
-static void on_probed(void *arg, const struct defender_check *checks, size_t n)
+static void on_checked(void *arg, const char *host, const struct defender_check *checks, size_t n,
+                       const struct err *e)
 {
     struct doctor *d = arg;
-    char host[256];
 
-    host_of(d->cfg->defender.dcs.items[d->defender_at], host);
+    d->defender_at++;
+    if (e != NULL)
+        doctor_say(d, "defender", host, HEALTH_FAILED, "", "%s", e->msg);
     for (size_t i = 0; i < n; i++) {
         const struct defender_check *c = &checks[i];
-        char words[300];
 
-        (void)snprintf(words, sizeof(words), "%s: %s", c->name, c->words);
         doctor_say(d, "defender", host,
                    c->ok      ? HEALTH_OK
                    : c->known ? HEALTH_FAILED
                               : HEALTH_WARNING,
-                   c->mend, "%s", words);
+                   c->mend, "%s: %s", c->name, c->words);
     }
-    d->defender_at++;
-    next(d);
 }
 
-static void next(struct doctor *d)
+static void on_done(void *arg)
 {
-    const struct cfg_list *l = &d->cfg->defender.dcs;
-    const char *id;
-    char host[256];
-    struct err e;
+    struct doctor *d = arg;
 
-    for (; d->defender_at < l->count; d->defender_at++) {
-        host_of(l->items[d->defender_at], host);
-        id = strchr(l->items[d->defender_at], '=');
-        if (defender_probe_start(d->cloud->defender, host, id != NULL ? id + 1 : NULL, on_probed, d,
-                                 NULL, &e) == 0)
-            return;
-        doctor_say(d, "defender", host, HEALTH_FAILED, "", "%s", e.msg);
-    }
+    d->defender_walk = NULL;
+    if (d->defender_at == 0)
+        doctor_say(d, "defender", "", HEALTH_FAILED, "give the DCs the tag, or name them in dcs",
+                   "no DC to run anything on%s",
+                   d->cfg->defender.dc_tag != NULL ? ": none has the tag of dc_tag" : "");
     doctor_done(d);
 }
 
 void doctor_check_defender(struct doctor *d)
 {
+    static const struct defender_walk_calls calls = {
+        .is_dc = is_dc, .checked = on_checked, .done = on_done};
+    struct err e;
+
     if (!d->cfg->defender.on) {
         doctor_done(d);
         return;
@@ -65,12 +69,9 @@ void doctor_check_defender(struct doctor *d)
         doctor_done(d);
         return;
     }
-    if (d->cfg->defender.dcs.count == 0) {
-        doctor_say(d, "defender", "", HEALTH_SKIPPED, "",
-                   "only DCs with the tag '%s': they are looked for when they are needed",
-                   d->cfg->defender.dc_tag);
+    if (defender_walk_start(d->loop, d->cloud->defender, &d->cfg->defender, &calls, d,
+                            &d->defender_walk, &e) < 0) {
+        doctor_say(d, "defender", "", HEALTH_FAILED, "", "%s", e.msg);
         doctor_done(d);
-        return;
     }
-    next(d);
 }

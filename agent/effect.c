@@ -636,17 +636,6 @@ static void on_look(void *arg, struct ad_account *a, const struct err *e)
 
 /* --- the one way out ----------------------------------------------------------------- */
 
-static void stamp_out(struct json_out *o, const char *name, const struct ad_stamp *s)
-{
-    char guid[AD_GUID_TEXT];
-
-    json_out_object(o, name);
-    json_out_u64(o, "version", s->version);
-    json_out_str(o, "invocation", ad_guid_to_text(&s->invocation, guid));
-    json_out_u64(o, "usn", s->originating_usn);
-    json_out_end_object(o);
-}
-
 static void record_end(struct effect *x)
 {
     struct text body = TEXT_INIT(16 * 1024);
@@ -664,9 +653,9 @@ static void record_end(struct effect *x)
         json_out_str(&o, "pwdLastSet", x->edits.pwd == AD_PWD_EXPIRE ? "0" : "-1");
     if (x->has_stamps) {
         json_out_u64(&o, "uac_after", x->after_uac);
-        stamp_out(&o, "uac_stamp", &x->uac_stamp);
-        stamp_out(&o, "pwd_stamp", &x->pwd_stamp);
-        stamp_out(&o, "unicode_stamp", &x->unicode_stamp);
+        run_stamp_json("uac_stamp", &x->uac_stamp, &o);
+        run_stamp_json("pwd_stamp", &x->pwd_stamp, &o);
+        run_stamp_json("unicode_stamp", &x->unicode_stamp, &o);
     }
     json_out_end_object(&o);
     if (text_check(&body, "step", &e) < 0 || run_record(x->cf, "step", body.s, NULL, NULL, &e) < 0)

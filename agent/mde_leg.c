@@ -1,182 +1,56 @@
-/* agent/mde_leg.c -- see mde_leg.h.
+/* agent/mde_leg.c -- see mde_leg.h; its other files are named in mde_leg_inside.h.
  *
  *   mde_leg_start   whose SID; the machines with the tag, where one is configured
+ *   begin_op        a run that an earlier process left behind is taken up
  *   next            the next DC: which machine is it?
- *   on_machine      the intent, with the nonce
+ *   on_machine      one of ours is there: the next one, or wait in line. Else the intent
  *   on_intended     the log is watched from here on; the run
- *   on_ran          nothing was done there: the next DC. Else look
- *   look, on_look   read back, where a DC can be asked
- *   on_event        the log has spoken, or its time is up
- *   settle          both are in: the next step of the plan, or the end
+ *   on_ran          surely nothing was done there: the next DC. Else look (mde_look.c)
+ *   mde_op_over     that operation is settled: the next one, or the end
  *
  * Invariants: no second DC is asked while the first may have done it, or may still. The script's
- * word is never proof.
+ * word is never proof, neither of yes nor of no.
  */
-#include "agent/mde_leg.h"
+#include "agent/mde_leg_inside.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/cloud.h"
-#include "agent/cloud_leg.h"
-#include "agent/dc_payload.h"
-#include "agent/ledger.h"
 #include "agent/run_inside.h"
 #include "agent/world.h"
 #include "base/cleanup.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/stamp.h"
 #include "base/text.h"
-#include "cloud/defender.h"
-#include "ldap/uac.h"
 
-enum { TARGETS = 32, OPS = 2, LOOK_MS = 1000, LOOKS_MS = 10 * 1000 };
-#define RUN_MS (8 * 60 * 1000)              /* defender-endpoint.md 10 */
-#define EXPIRY_MS (INT64_C(10) * 60 * 1000) /* of the order: the service may keep it for days */
-
-struct target {
-    char host[256], machine[64]; /* machine: its id; "": found by name */
-};
-
-struct mde_leg {
-    struct casefile *cf;
-    struct defender *defender;
-    enum dc_op ops[OPS];
-    size_t op_count, op_at;
-    struct target targets[TARGETS];
-    size_t count, at;
-    struct ad_sid sid;
-    struct ad_guid guid;
-    char sid_text[AD_SID_TEXT];
-    char machine[64];
-    struct dc_order order; /* of the run in hand */
-    struct defender_call *call;
-    bool running; /* call is a run: it is cancelled, not abandoned */
-    struct loop_timer *timer;
-    struct step step, confirm_step;
-    struct watch_expect *expect;
-    bool looking, looked, heard, over, hurried, interrupted;
-    bool shown, met;       /* of the step in hand */
-    enum defender_end end; /* of the run in hand */
-    uint64_t look_until;
-    bool some_done, some_already, some_unknown, some_refused, some_failed, not_shown, all_logged;
-    char why[400]; /* the last that went wrong */
-};
+#define EXPIRY_MS \
+    (INT64_C(2) * 60 * 1000) /* after the run's own end: the service keeps it for days */
 
 static void on_tagged(void *arg, const struct defender_machine *m, size_t n, const struct err *e);
+static void begin_op(struct mde_leg *m);
 static void next(struct mde_leg *m);
 static void on_machine(void *arg, const struct defender_machine *machine, const struct err *e);
 static void on_intended(void *arg, const struct err *e);
+static void on_log_open(void *arg);
 static void on_ran(void *arg, const struct defender_result *r);
-static void look(void *arg);
-static void on_look(void *arg, struct ad_account *a, const struct err *e);
-static void on_event(void *arg, const struct watch_result *r);
-static void settle(struct mde_leg *m);
 
-/* --- what there is
- * --------------------------------------------------------------------------------- */
+/* --- beginning and end ------------------------------------------------------------------------ */
 
-/* The script's own operations; 0: it has none for this. */
-static size_t ops_of(enum action a, enum dc_op ret[OPS])
+bool mde_leg_resumes(const struct casefile *cf)
 {
-    switch (a) {
-    case ACT_DISABLE:
-        ret[0] = DC_DISABLE;
-        return 1;
-    case ACT_ENABLE:
-        ret[0] = DC_ENABLE;
-        return 1;
-    case ACT_EXPIRE:
-        ret[0] = DC_EXPIRE_PASSWORD;
-        return 1;
-    case ACT_RESET:
-        ret[0] = DC_RESET_PASSWORD;
-        return 1;
-    case ACT_CONTAIN:
-        ret[0] = DC_DISABLE;
-        ret[1] = DC_RESET_PASSWORD;
-        return 2;
-    default:
-        return 0;
-    }
+    return cf->w->cloud != NULL && cf->w->cloud->defender != NULL && mde_has_prior(cf);
 }
 
 bool mde_leg_wanted(const struct casefile *cf)
 {
-    enum dc_op ops[OPS];
+    enum dc_op ops[MDE_OPS];
 
     return cf->w->cfg->defender.on && cf->w->cloud != NULL && cf->w->cloud->defender != NULL &&
            cf->mde == NULL && !cf->dry_run && !cf->interrupted && run_ad_steps(cf) > 0 &&
-           (cf->options.via_mde || cf->w->cfg->defender.fallback) &&
-           ops_of(cf->plan->action, ops) > 0;
-}
-
-/* As AD has it, or as Entra has it from AD; the script goes by the GUID, and compares the SID. */
-static int find_sid(struct mde_leg *m, struct err *e)
-{
-    const struct casefile *cf = m->cf;
-    const struct cloud_leg *c = cf->cloud;
-
-    if (cf->resolved) {
-        m->sid = cf->found.sid;
-        m->guid = cf->found.guid;
-    } else if (c == NULL || !c->has_user || c->user.sid == NULL ||
-               ad_sid_from_text(c->user.sid, strlen(c->user.sid), &m->sid) < 0 ||
-               !entra_anchor_guid(&c->user, m->guid.b)) {
-        return err_set(e, ERR_NOTFOUND, 0,
-                       "Live Response needs the account's SID and objectGUID: no DC can be asked, "
-                       "and Entra does not tell both");
-    }
-    (void)ad_sid_to_text(&m->sid, m->sid_text);
-    return 0;
-}
-
-static void add_target(struct mde_leg *m, const char *host, size_t n, const char *machine)
-{
-    struct target *t = &m->targets[m->count];
-
-    if (m->count == TARGETS || n >= sizeof(t->host) || strlen(machine) >= sizeof(t->machine))
-        return;
-    (void)snprintf(t->host, sizeof(t->host), "%.*s", (int)n, host);
-    for (size_t i = 0; i < m->count; i++) {
-        if (text_eq_nocase(m->targets[i].host, t->host))
-            return;
-    }
-    (void)snprintf(t->machine, sizeof(t->machine), "%s", machine);
-    m->count++;
-}
-
-/* "dc1.corp.example.com" or "dc1.corp.example.com=<id>", of this domain. */
-static void targets_of(struct mde_leg *m)
-{
-    const struct cfg_list *l = &m->cf->w->cfg->defender.dcs;
-    char suffix[260];
-
-    (void)snprintf(suffix, sizeof(suffix), ".%s", m->cf->w->domain->name);
-    for (size_t i = 0; i < l->count; i++) {
-        size_t n = strcspn(l->items[i], "=");
-        char host[256];
-
-        (void)snprintf(host, sizeof(host), "%.*s", (int)n, l->items[i]);
-        if (text_ends_nocase(host, suffix))
-            add_target(m, host, n, l->items[i][n] == '=' ? l->items[i] + n + 1 : "");
-    }
-}
-
-/* A tag makes nobody a DC: only whom DNS, or the configuration, knows as one. */
-static bool is_dc(const struct mde_leg *m, const char *host)
-{
-    struct ad_dcs *dcs = m->cf->w->dcs;
-
-    for (size_t i = 0; dcs != NULL && i < ad_dcs_count(dcs); i++) {
-        if (text_eq_nocase(ad_dcs_at(dcs, i)->host, host))
-            return true;
-    }
-    return false;
+           (cf->options.via_mde || cf->w->cfg->defender.fallback || mde_has_prior(cf)) &&
+           mde_ops(cf->plan->action, ops) > 0;
 }
 
 static void on_later(void *arg)
@@ -184,39 +58,45 @@ static void on_later(void *arg)
     struct mde_leg *m = arg;
 
     m->timer = NULL;
-    next(m);
+    begin_op(m);
+}
+
+static int can_begin(struct mde_leg *m, struct err *e)
+{
+    const struct cloud *c = m->cf->w->cloud;
+
+    if (c == NULL)
+        *e = m->cf->w->cloud_failed;
+    else if (m->op_count == 0)
+        (void)err_set(e, ERR_UNSUPPORTED, 0, "Live Response has no script for %s",
+                      action_word(m->cf->plan->action));
+    else if (c->defender == NULL)
+        *e = c->defender_failed;
+    else
+        return mde_find_account(m, e);
+    return -1;
 }
 
 int mde_leg_start(struct casefile *cf, struct err *e)
 {
-    const char *tag = cf->w->cfg->defender.dc_tag;
+    const struct cfg_defender *d = &cf->w->cfg->defender;
     struct mde_leg *m = calloc(1, sizeof(*m));
 
     if (m == NULL)
         return err_set(e, ERR_NOMEM, 0, "mde");
     m->cf = cf;
-    m->op_count = ops_of(cf->plan->action, m->ops);
-    m->all_logged = true;
-    if (cf->w->cloud == NULL || cf->w->cloud->defender == NULL || m->op_count == 0) {
-        if (cf->w->cloud == NULL)
-            *e = cf->w->cloud_failed;
-        else if (m->op_count == 0)
-            (void)err_set(e, ERR_UNSUPPORTED, 0, "Live Response has no script for %s",
-                          action_word(cf->plan->action));
-        else
-            *e = cf->w->cloud->defender_failed;
+    m->op_count = mde_ops(cf->plan->action, m->ops);
+    if (can_begin(m, e) < 0) {
         free(m);
         return -1;
     }
     m->defender = cf->w->cloud->defender;
-    if (find_sid(m, e) < 0) {
-        free(m);
-        return -1;
-    }
+    m->patience = loop_now(cf->w->loop) + d->run_ms;
     watch_focus(cf->w->watch, &m->sid);
-    targets_of(m);
+    mde_targets(m);
     cf->mde = m;
-    if (tag != NULL && defender_tagged_start(m->defender, tag, on_tagged, m, &m->call, e) == 0)
+    if (d->dc_tag != NULL &&
+        defender_tagged_start(m->defender, d->dc_tag, on_tagged, m, &m->call, e) == 0)
         return 0;
     m->timer = loop_timer_start(cf->w->loop, 0, on_later, m);
     if (m->timer != NULL)
@@ -235,144 +115,215 @@ static void on_tagged(void *arg, const struct defender_machine *machines, size_t
     if (e != NULL)
         (void)snprintf(m->why, sizeof(m->why), "%.390s", e->msg);
     for (size_t i = 0; e == NULL && i < n; i++) {
-        if (is_dc(m, machines[i].name))
-            add_target(m, machines[i].name, strlen(machines[i].name), machines[i].id);
+        if (mde_is_dc(m, machines[i].name))
+            mde_add_target(m, machines[i].name, machines[i].id);
         else
             log_warning("%s has the tag of a DC and is none that DNS shows: not used",
                         machines[i].name);
     }
-    next(m);
+    begin_op(m);
 }
-
-/* --- one DC after the other
- * -------------------------------------------------------------------------- */
 
 static void leg_ends(struct mde_leg *m)
 {
+    bool any = false;
+
     m->over = true;
-    run_mde_over(m->cf, m->some_done || m->some_already);
+    for (size_t i = 0; i < m->op_count; i++)
+        any = any || m->facts[i].done || m->facts[i].already;
+    run_mde_over(m->cf, any);
 }
 
-static void tell(struct mde_leg *m, enum outcome how, enum proof proof, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-static void tell(struct mde_leg *m, enum outcome how, enum proof proof, const char *fmt, ...)
-{
-    char words[500];
-    va_list ap;
+/* --- one DC after the other ------------------------------------------------------------------- */
 
-    va_start(ap, fmt);
-    (void)vsnprintf(words, sizeof(words), fmt, ap);
-    va_end(ap);
-    m->step.outcome = how;
-    m->step.proof = proof;
-    m->step.ended_us = run_now_us(m->cf);
-    step_say(&m->step, "%s", words);
-    run_tell_and_record(m->cf, &m->step);
+static void new_step(struct mde_leg *m, const char *target)
+{
+    step_done(&m->step);
+    m->step = (struct step){.name = "mde", .target = target, .started_us = run_now_us(m->cf)};
+    m->looked = m->heard = m->shown = m->met = m->denied = m->may_still_fire = false;
+    m->has_said = false;
+    m->left.has = false;
+    m->taken_up = NULL;
+}
+
+static void ends_nowhere(struct mde_leg *m)
+{
+    new_step(m, "mde");
+    m->facts[m->op_at].failed = true;
+    mde_tell(m, OUT_FAILED, PROOF_NONE, "%s",
+             m->cf->interrupted  ? "told to stop"
+             : m->why[0] != '\0' ? m->why
+                                 : "no DC is configured for Live Response");
+    leg_ends(m);
+}
+
+static void begin_op(struct mde_leg *m)
+{
+    new_step(m, "mde");
+    m->at = m->op_at == 0 ? 0 : m->at; /* the second on the same DC */
+    m->line = false;
+    if (m->cf->interrupted || !mde_take_up(m)) {
+        next(m);
+        return;
+    }
+    log_info("case=%s the run on %s that was begun before is followed", m->cf->id,
+             m->targets[m->at].host);
+    m->step.target = m->targets[m->at].host;
+    /* It may be over in no time, and then its proof is read from where it began. */
+    if (!watch_wait_start(m->cf->w->watch, m->targets[m->at].host, on_log_open, m, &m->wait))
+        on_log_open(m);
+}
+
+static void on_log_open(void *arg)
+{
+    struct mde_leg *m = arg;
+    const char *action = m->taken_up->action;
+    struct err e;
+
+    m->wait = NULL;
+    mde_expect(m);
+    if (defender_resume_start(m->defender, action[0] != '\0' ? action : NULL, m->order.nonce,
+                              m->cf->w->cfg->defender.run_ms, on_ran, m, &m->call, &e) == 0) {
+        m->running = true;
+        return;
+    }
+    watch_expect_cancel(&m->expect);
+    m->facts[m->op_at].unknown = true;
+    mde_tell(m, OUT_UNKNOWN, PROOF_NONE, "the run that was begun before cannot be followed: %.300s",
+             e.msg);
+    leg_ends(m);
+}
+
+static void on_again(void *arg)
+{
+    struct mde_leg *m = arg;
+
+    m->timer = NULL;
+    m->waiting = false;
+    m->at = 0;
+    m->line = false;
+    next(m);
+}
+
+/* Somebody is on every machine: ours will be off soon, a session in the portal perhaps. */
+static bool waits(struct mde_leg *m)
+{
+    uint64_t now = loop_now(m->cf->w->loop);
+    bool any = false;
+
+    for (size_t i = 0; i < m->count; i++)
+        any = any || !m->targets[i].out;
+    if (!any || m->cf->interrupted || (!m->line && now >= m->patience))
+        return false;
+    m->timer = loop_timer_start(m->cf->w->loop, m->cf->w->cfg->defender.poll_ms, on_again, m);
+    m->waiting = m->timer != NULL;
+    return m->waiting;
 }
 
 static void next(struct mde_leg *m)
 {
-    const struct target *t = &m->targets[m->at];
+    const struct mde_target *t;
     struct err e;
 
+    while (m->at < m->count && m->targets[m->at].out)
+        m->at++;
+    if (m->at == m->count && waits(m))
+        return;
     if (m->at == m->count || m->cf->interrupted) {
-        step_done(&m->step);
-        m->step = (struct step){.name = "mde", .target = "mde", .started_us = run_now_us(m->cf)};
-        m->some_failed = true;
-        tell(m, OUT_FAILED, PROOF_NONE, "%s",
-             m->cf->interrupted  ? "told to stop"
-             : m->why[0] != '\0' ? m->why
-                                 : "no DC is configured for Live Response");
-        leg_ends(m);
+        ends_nowhere(m);
         return;
     }
-    step_done(&m->step);
-    m->step = (struct step){.name = "mde", .target = t->host, .started_us = run_now_us(m->cf)};
-    m->looked = m->heard = m->shown = m->met = false;
+    t = &m->targets[m->at];
+    new_step(m, t->host);
     if (defender_find_start(m->defender, t->host, t->machine[0] != '\0' ? t->machine : NULL,
                             on_machine, m, &m->call, &e) < 0)
         on_machine(m, NULL, &e);
 }
 
-/* Nothing was done there. */
-static void elsewhere(struct mde_leg *m, const char *why)
+static void on_next(void *arg)
 {
+    struct mde_leg *m = arg;
+
+    m->timer = NULL;
+    m->at++;
+    next(m);
+}
+
+static void on_same(void *arg)
+{
+    struct mde_leg *m = arg;
+
+    m->timer = NULL;
+    next(m);
+}
+
+/* In another turn: the run in hand still holds its machine. */
+static void go_on(struct mde_leg *m)
+{
+    m->timer = loop_timer_start(m->cf->w->loop, 0, on_next, m);
+    if (m->timer == NULL)
+        ends_nowhere(m);
+}
+
+/* Nothing was done there, and nothing will be. */
+void mde_elsewhere(struct mde_leg *m, enum outcome how, const char *why)
+{
+    struct mde_target *t = &m->targets[m->at];
     char line[500];
 
     (void)snprintf(line, sizeof(line), "%s", why);
-    (void)snprintf(m->why, sizeof(m->why), "%.100s: %.280s", m->targets[m->at].host, line);
-    tell(m, OUT_FAILED, PROOF_NONE, "%s", line);
-    m->at++;
-    next(m);
+    (void)snprintf(m->why, sizeof(m->why), "%.100s: %.380s", t->host, line);
+    t->out = true;
+    mde_tell(m, how, PROOF_NONE, "%s", line);
+    go_on(m);
+}
+
+static void busy(struct mde_leg *m, const char *why)
+{
+    struct mde_target *t = &m->targets[m->at];
+
+    (void)snprintf(m->why, sizeof(m->why), "%.100s: %.380s", t->host, why);
+    if (!t->told)
+        mde_tell(m, OUT_FAILED, PROOF_NONE, "%.390s; asked again later", strchr(m->why, ' ') + 1);
+    t->told = true;
+    go_on(m);
 }
 
 static void on_machine(void *arg, const struct defender_machine *machine, const struct err *e)
 {
     struct mde_leg *m = arg;
-    CLEANUP(text_done) struct text body = TEXT_INIT(4096);
-    struct json_out o;
     struct err mine;
 
     m->call = NULL;
     if (e != NULL) {
-        elsewhere(m, e->msg);
+        mde_elsewhere(m, OUT_FAILED, e->msg);
+        return;
+    }
+    if (defender_is_taken(m->defender, machine->id)) {
+        m->line = true;
+        go_on(m);
         return;
     }
     m->order = (struct dc_order){.op = m->ops[m->op_at],
                                  .sid = m->sid,
                                  .guid = m->guid,
                                  .domain = m->cf->w->domain->name,
-                                 .expires_ms = stamp_now_ms() + EXPIRY_MS,
+                                 .expires_ms = stamp_now_ms() +
+                                               (int64_t)m->cf->w->cfg->defender.run_ms + EXPIRY_MS,
                                  .case_id = m->cf->id};
     m->order.must_change = m->order.op == DC_RESET_PASSWORD && m->cf->options.must_change;
     m->order.clear_never_expires = m->cf->options.clear_never_expires &&
                                    (m->order.op == DC_EXPIRE_PASSWORD || m->order.must_change);
-    if (dc_nonce(m->order.nonce, &mine) < 0) {
-        elsewhere(m, mine.msg);
-        return;
-    }
     (void)snprintf(m->machine, sizeof(m->machine), "%s", machine->id);
-    json_out_init(&o, &body);
-    json_out_object(&o, NULL);
-    json_out_str(&o, "step", "mde");
-    json_out_str(&o, "target", m->targets[m->at].host);
-    json_out_str(&o, "machine", m->machine);
-    json_out_str(&o, "op", dc_op_word(m->order.op));
-    json_out_str(&o, "nonce", m->order.nonce);
-    json_out_end_object(&o);
-    if (text_check(&body, "intent", &mine) < 0 ||
-        run_record(m->cf, "intent", body.s, on_intended, m, &mine) < 0)
-        elsewhere(m, mine.msg);
+    if (dc_nonce(m->order.nonce, &mine) < 0 || mde_record_intent(m, on_intended, &mine) < 0)
+        mde_elsewhere(m, OUT_FAILED, mine.msg);
+    else
+        m->intent_open = true;
 }
 
-static enum watch_what event_of(enum dc_op op)
+static void on_started(void *arg, const char *action_id)
 {
-    return op == DC_DISABLE           ? WATCH_DISABLED
-           : op == DC_ENABLE          ? WATCH_ENABLED
-           : op == DC_EXPIRE_PASSWORD ? WATCH_EXPIRED
-                                      : WATCH_RESET;
-}
-
-/* The script runs as LocalSystem. */
-static void expect(struct mde_leg *m)
-{
-    static const char system[] = "S-1-5-18";
-    struct ad_sid actor;
-    struct watch_spec spec = {.what = event_of(m->ops[m->op_at]),
-                              .count = 1,
-                              .dc = m->targets[m->at].host,
-                              .target = &m->sid,
-                              .actor = &actor,
-                              .target_dn = m->cf->resolved        ? m->cf->found.dn
-                                           : m->cf->cloud != NULL ? m->cf->cloud->user.on_prem_dn
-                                                                  : NULL,
-                              .local = ""};
-    struct err e;
-
-    if (!watch_is_on(m->cf->w->watch) || ad_sid_from_text(system, strlen(system), &actor) < 0)
-        return;
-    if (watch_expect_start(m->cf->w->watch, &spec, on_event, m, &m->expect, &e) < 0)
-        log_warning("case=%s %s", m->cf->id, e.msg);
+    mde_record_action(arg, action_id);
 }
 
 static void on_intended(void *arg, const struct err *e)
@@ -380,25 +331,29 @@ static void on_intended(void *arg, const struct err *e)
     struct mde_leg *m = arg;
     CLEANUP(text_done) struct text payload = TEXT_INIT(8192);
     char comment[300];
-    struct defender_ask ask = {
-        .machine_id = m->machine, .nonce = m->order.nonce, .comment = comment, .all_ms = RUN_MS};
+    struct defender_ask ask = {.machine_id = m->machine,
+                               .nonce = m->order.nonce,
+                               .comment = comment,
+                               .started = on_started,
+                               .all_ms = m->cf->w->cfg->defender.run_ms};
     struct err mine;
 
+    m->intent_open = false;
     if (e != NULL || m->cf->interrupted) {
-        elsewhere(m, e != NULL ? e->msg : "told to stop");
+        mde_elsewhere(m, OUT_FAILED, e != NULL ? e->msg : "told to stop");
         return;
     }
     (void)snprintf(comment, sizeof(comment), "cordon case %s: %s %s", m->cf->id,
                    dc_op_word(m->order.op), m->sid_text);
     if (dc_payload_build(&m->order, &payload, &mine) < 0) {
-        elsewhere(m, mine.msg);
+        mde_elsewhere(m, OUT_FAILED, mine.msg);
         return;
     }
     ask.payload = payload.s;
-    expect(m);
+    mde_expect(m);
     if (defender_run_start(m->defender, &ask, on_ran, m, &m->call, &mine) < 0) {
         watch_expect_cancel(&m->expect);
-        elsewhere(m, mine.msg);
+        mde_elsewhere(m, OUT_FAILED, mine.msg);
         return;
     }
     m->running = true;
@@ -406,186 +361,66 @@ static void on_intended(void *arg, const struct err *e)
              dc_op_word(m->order.op), m->targets[m->at].host);
 }
 
-/* What the script claims, in our words. */
-static void take_said(struct mde_leg *m, const struct dc_said *said)
-{
-    static const enum defender_end ends[] = {[DC_DONE] = DEFENDER_DONE,
-                                             [DC_ALREADY] = DEFENDER_ALREADY,
-                                             [DC_REFUSED] = DEFENDER_REFUSED,
-                                             [DC_FAILED] = DEFENDER_FAILED,
-                                             [DC_UNKNOWN] = DEFENDER_UNKNOWN};
-    const char *words = dc_code_words(said->code);
-    char detail[TEXT_SHOWN];
+/* --- what the run came to --------------------------------------------------------------------- */
 
-    m->end = ends[said->outcome];
-    if (said->outcome == DC_DONE && said->has_uac_before && said->has_uac_after &&
-        said->uac_before != said->uac_after)
-        (void)snprintf(m->why, sizeof(m->why),
-                       "the script says: userAccountControl %" PRIu32 " -> %" PRIu32,
-                       said->uac_before, said->uac_after);
-    else if (said->outcome == DC_DONE || said->outcome == DC_ALREADY)
-        (void)snprintf(m->why, sizeof(m->why), "the script says: %s",
-                       dc_outcome_word(said->outcome));
-    else
-        (void)snprintf(m->why, sizeof(m->why), "the script says: %.200s%s%.150s",
-                       words != NULL ? words : said->code, said->detail[0] != '\0' ? ": " : "",
-                       text_shown(detail, said->detail));
-}
-
-static void not_said(struct mde_leg *m, const char *why)
+static bool never_ran(const struct defender_result *r)
 {
-    m->end = DEFENDER_UNKNOWN;
-    (void)snprintf(m->why, sizeof(m->why), "it ran, and what came back proves nothing: %.280s",
-                   why);
+    return r->not_there || (r->end == DEFENDER_FAILED && r->marker == NULL);
 }
 
 static void on_ran(void *arg, const struct defender_result *r)
 {
     struct mde_leg *m = arg;
 
-    struct dc_said said;
-    struct err mine;
-
     m->call = NULL;
     m->running = false;
-    m->end = r->end;
-    (void)snprintf(m->why, sizeof(m->why), "%.390s", r->words);
-    /* Only a marker that fits the order says how it went. */
-    if (r->marker != NULL && dc_marker_read(r->marker, r->marker_len, &m->order, &said, &mine) == 0)
-        take_said(m, &said);
-    else if (r->marker != NULL || r->end == DEFENDER_DONE || r->end == DEFENDER_ALREADY)
-        not_said(m, r->marker != NULL ? mine.msg : "no answer of the script");
-    if (r->may_still_fire) {
-        size_t n = strlen(m->why);
-
-        if (m->end != DEFENDER_DONE && m->end != DEFENDER_ALREADY)
-            m->end = DEFENDER_UNKNOWN;
-        (void)snprintf(m->why + n, sizeof(m->why) - n,
-                       "; it could not be cancelled and may still run");
-    }
-    if (m->end == DEFENDER_BUSY || m->end == DEFENDER_FAILED) {
+    if (m->taken_up != NULL && !m->cf->interrupted && never_ran(r)) {
+        /* Looked for again and again, or cancelled in time. What may come late all the same does
+         * no more harm than doing it twice would. */
+        log_warning("case=%s the run of the earlier process never began: another is begun",
+                    m->cf->id);
         watch_expect_cancel(&m->expect);
-        elsewhere(m, m->why);
+        m->timer = loop_timer_start(m->cf->w->loop, 0, on_same, m);
+        if (m->timer == NULL)
+            ends_nowhere(m);
+        return;
+    }
+    mde_take_result(m, r);
+    if (m->end == DEFENDER_BUSY || m->end == DEFENDER_FAILED || m->end == DEFENDER_REFUSED)
+        watch_expect_cancel(&m->expect);
+    if (m->end == DEFENDER_BUSY) {
+        busy(m, m->why);
+        return;
+    }
+    if (m->end == DEFENDER_FAILED) {
+        mde_elsewhere(m, OUT_FAILED, m->why);
         return;
     }
     if (m->end == DEFENDER_REFUSED) {
-        watch_expect_cancel(&m->expect);
-        m->some_refused = true;
-        tell(m, OUT_REFUSED, PROOF_NONE, "%s", m->why);
+        if (m->has_said ? mde_for_this_dc(m->said.code) : r->elsewhere) {
+            mde_elsewhere(m, OUT_REFUSED, m->why);
+            return;
+        }
+        m->facts[m->op_at].refused = true;
+        mde_tell(m, OUT_REFUSED, PROOF_NONE, "%s", m->why);
         leg_ends(m);
         return;
     }
-    m->look_until = loop_now(m->cf->w->loop) + LOOKS_MS;
-    if (m->expect != NULL)
-        watch_expect_settle(m->expect, NULL, m->cf->w->cfg->confirm_ms);
-    else
-        m->heard = true;
-    look(m);
+    mde_look(m);
 }
 
-/* --- what the world says
- * ------------------------------------------------------------------------------ */
-
-static bool is_so(const struct mde_leg *m, const struct ad_account *a)
+void mde_op_over(struct mde_leg *m)
 {
-    if (m->order.op == DC_EXPIRE_PASSWORD)
-        return a->has_pwd_last_set && a->pwd_last_set == 0;
-    if (m->order.op == DC_RESET_PASSWORD)
-        return false; /* a password shows nothing; only the log does */
-    return ((a->uac & AD_UAC_ACCOUNTDISABLE) != 0) == (m->order.op == DC_DISABLE);
-}
-
-static void look(void *arg)
-{
-    struct mde_leg *m = arg;
-    struct ad_dc *dc = world_dc(m->cf->w, false);
-    struct err e;
-
-    m->timer = NULL;
-    if (dc != NULL && m->cf->resolved &&
-        ad_read_start(dc->conn, &m->cf->found.guid, AD_READ_PROVE, on_look, m, NULL, &e) == 0) {
-        m->looking = true;
-        return;
-    }
-    m->looked = true;
-    settle(m);
-}
-
-static void on_look(void *arg, struct ad_account *a, const struct err *e)
-{
-    struct mde_leg *m = arg;
-
-    (void)e;
-    m->looking = false;
-    m->shown = a != NULL && is_so(m, a);
-    ad_account_free(a);
-    if (!m->shown && !m->cf->interrupted && loop_now(m->cf->w->loop) < m->look_until &&
-        m->order.op != DC_RESET_PASSWORD) { /* from another DC: it has to come there */
-        m->timer = loop_timer_start(m->cf->w->loop, LOOK_MS, look, m);
+    if (!m->facts[m->op_at].unknown && m->op_at + 1 < m->op_count && !m->cf->interrupted) {
+        m->op_at++;
+        m->timer = loop_timer_start(m->cf->w->loop, 0, on_later, m);
         if (m->timer != NULL)
             return;
-    }
-    m->looked = true;
-    settle(m);
-}
-
-static void on_event(void *arg, const struct watch_result *r)
-{
-    struct mde_leg *m = arg;
-
-    m->expect = NULL;
-    m->heard = true;
-    m->met = r->met;
-    step_done(&m->confirm_step);
-    m->confirm_step = (struct step){.name = "confirm",
-                                    .target = m->targets[m->at].host,
-                                    .started_us = m->step.started_us,
-                                    .ended_us = run_now_us(m->cf),
-                                    .outcome = r->met ? OUT_DONE : OUT_UNCONFIRMED,
-                                    .proof = r->met ? PROOF_LOGGED : PROOF_NONE};
-    step_say(&m->confirm_step, "%s", r->detail);
-    if (r->met && m->cf->proven_us == 0)
-        m->cf->proven_us = run_now_us(m->cf);
-    run_tell_and_record(m->cf, &m->confirm_step);
-    settle(m);
-}
-
-static void settle(struct mde_leg *m)
-{
-    bool said = m->end == DEFENDER_DONE || m->end == DEFENDER_ALREADY;
-    bool proven = m->shown || m->met;
-    char words[400];
-
-    if (!m->looked || !m->heard || m->over)
-        return;
-    (void)snprintf(words, sizeof(words), "%.390s", m->why);
-    if (m->end == DEFENDER_ALREADY && !m->met) {
-        m->some_already = true;
-        m->not_shown = m->not_shown || !m->shown;
-        tell(m, OUT_ALREADY, m->shown ? PROOF_READ_BACK : PROOF_NONE, "%s", words);
-    } else if (said || proven) {
-        m->some_done = true;
-        m->not_shown = m->not_shown || !proven;
-        m->all_logged = m->all_logged && m->met;
-        tell(m, OUT_DONE,
-             m->shown ? PROOF_READ_BACK
-             : said   ? PROOF_ACCEPTED
-                      : PROOF_NONE,
-             "%s%s", words, proven ? m->shown ? "; read back" : "; the DC's log shows it" : "");
-        m->cf->accepted_us = m->cf->accepted_us == 0 ? run_now_us(m->cf) : m->cf->accepted_us;
-    } else {
-        m->some_unknown = true;
-        tell(m, OUT_UNKNOWN, PROOF_NONE, "%s", words);
-    }
-    if (!m->some_unknown && ++m->op_at < m->op_count && !m->cf->interrupted) {
-        next(m); /* on the same DC */
-        return;
     }
     leg_ends(m);
 }
 
-/* --- for the case
- * ------------------------------------------------------------------------------------ */
+/* --- for the case ----------------------------------------------------------------------------- */
 
 void mde_leg_free(struct casefile *cf)
 {
@@ -594,6 +429,7 @@ void mde_leg_free(struct casefile *cf)
     if (m == NULL)
         return;
     loop_timer_stop(&m->timer);
+    watch_wait_cancel(&m->wait);
     watch_expect_cancel(&m->expect);
     defender_abandon(m->call);
     step_done(&m->step);
@@ -606,57 +442,28 @@ void mde_leg_interrupt(struct casefile *cf)
 {
     struct mde_leg *m = cf->mde;
 
-    if (m == NULL || m->over || m->hurried || m->call == NULL)
+    if (m == NULL || m->over || m->hurried || (m->call == NULL && !m->waiting))
         return;
     m->hurried = true;
-    if (m->running)
+    if (m->running) {
         defender_run_cancel(m->call);
+        return;
+    }
+    /* Only a question, or a wait: nothing was sent. */
+    defender_abandon(m->call);
+    m->call = NULL;
+    loop_timer_stop(&m->timer);
+    m->timer = loop_timer_start(cf->w->loop, 0, on_again, m);
 }
 
 bool mde_leg_busy(struct casefile *cf)
 {
     mde_leg_interrupt(cf);
-    return cf->mde != NULL && ((!cf->mde->over && cf->mde->running) || cf->mde->looking);
+    return cf->mde != NULL &&
+           ((!cf->mde->over && cf->mde->running) || cf->mde->looking || cf->mde->intent_open);
 }
 
 bool mde_leg_ended(const struct casefile *cf)
 {
     return cf->mde == NULL || cf->mde->over;
-}
-
-size_t mde_leg_goals(const struct casefile *cf, struct goal_facts *ret)
-{
-    const struct mde_leg *m = cf->mde;
-
-    if (m == NULL)
-        return 0;
-    *ret = (struct goal_facts){.log_watched = watch_is_on(cf->w->watch),
-                               .some_done = m->some_done,
-                               .some_already = m->some_already,
-                               .some_unknown = m->some_unknown,
-                               .some_refused = m->some_refused,
-                               .some_failed = m->some_failed,
-                               .some_logged = m->some_done && m->all_logged,
-                               .not_shown = m->not_shown && !m->all_logged};
-    return 1;
-}
-
-void mde_leg_explain(struct casefile *cf)
-{
-    const struct mde_leg *m = cf->mde;
-    char line[STEP_DETAIL + 300];
-
-    if (m == NULL)
-        return;
-    if (m->step.outcome != OUT_DONE && m->step.outcome != OUT_ALREADY) {
-        (void)snprintf(line, sizeof(line), "Live Response: %.480s", step_detail(&m->step));
-        run_add_detail(cf, line);
-    } else if (cf->verdict == VERDICT_UNCONFIRMED) {
-        (void)snprintf(line, sizeof(line),
-                       "made through Live Response on %s by what the script says; %.300s",
-                       m->step.target,
-                       m->confirm_step.name != NULL ? step_detail(&m->confirm_step)
-                                                    : "it could not be read back");
-        run_add_detail(cf, line);
-    }
 }

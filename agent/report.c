@@ -193,8 +193,8 @@ void report_verdict_json(const struct casefile *cf, struct json_out *o)
     json_out_str(o, "type", "verdict");
     json_out_str(o, "case", cf->id);
     json_out_str(o, "account", cf->typed);
-    json_out_str(o, "sid", cf->resolved ? ad_sid_to_text(&cf->found.sid, sid) : "");
-    json_out_str(o, "dn", cf->resolved ? cf->found.dn : "");
+    json_out_str(o, "sid", cf->resolved || cf->has_ids ? ad_sid_to_text(&cf->found.sid, sid) : "");
+    json_out_str(o, "dn", cf->found.dn != NULL ? cf->found.dn : "");
     json_out_str(o, "action", action_word(cf->plan->action));
     json_out_str(o, "verdict", verdict_word(cf->verdict));
     json_out_str(o, "proof", proof_word(cf->proof));

@@ -7,6 +7,7 @@
 
 #include "agent/casefile.h"
 #include "agent/cloud_leg.h"
+#include "agent/mde_leg.h"
 #include "agent/okta_leg.h"
 #include "agent/world.h"
 
@@ -64,6 +65,7 @@ static unsigned cloud_part(const struct casefile *cf, int64_t now_ms, bool disab
 unsigned residual_list(const struct casefile *cf, int64_t now_ms, struct residual ret[RESIDUAL_MAX])
 {
     bool disabled = false, reset = false, expired = false, changed = false;
+    struct mde_did mde;
     const char *okta[2];
     unsigned n = 0;
     char line[200];
@@ -80,6 +82,11 @@ unsigned residual_list(const struct casefile *cf, int64_t now_ms, struct residua
         expired = expired || (so && x->edits.pwd == AD_PWD_EXPIRE);
         changed = changed || so;
     }
+    mde_leg_did(cf, &mde);
+    disabled = disabled || mde.disabled;
+    reset = reset || mde.reset;
+    expired = expired || mde.expired;
+    changed = changed || mde.dc != NULL;
     n = cloud_part(cf, now_ms, disabled, ret, n);
     for (unsigned i = 0, k = okta_leg_residual(cf, okta); i < k; i++)
         n = add(ret, n, 0, okta[i]);
@@ -109,7 +116,12 @@ unsigned residual_list(const struct casefile *cf, int64_t now_ms, struct residua
         n = add(ret, n, 0,
                 "in Entra ID a forced change does nothing under password hash synchronisation, by "
                 "default");
-    if (cf->effect_count > 0 && !cf->converged) {
+    if (mde.dc != NULL) {
+        (void)snprintf(line, sizeof(line), "DCs other than %.120s: not proven to know of it yet",
+                       mde.dc);
+        n = add(ret, n, 0, line);
+    }
+    if (mde.dc == NULL && cf->effect_count > 0 && !cf->converged) {
         for (size_t i = 0; i < ad_dcs_count(cf->w->dcs); i++) {
             const struct ad_dc *dc = ad_dcs_at(cf->w->dcs, i);
             bool shown = dc->state == AD_DC_UNFIT;

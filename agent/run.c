@@ -621,7 +621,7 @@ static void go(struct casefile *cf)
         run_tell(cf, &s);
         start_cloud(cf);
     }
-    if (cf->options.via_mde && run_ad_steps(cf) > 0) {
+    if ((cf->options.via_mde || mde_leg_resumes(cf)) && run_ad_steps(cf) > 0) {
         others_go(cf);
         if (mde_leg_start(cf, &e) < 0)
             run_end_early(cf, VERDICT_REFUSED, "via-mde", e.msg);

@@ -55,6 +55,8 @@ int run_record(struct casefile *cf, const char *kind, const char *body, ledger_c
                struct err *e);
 /* Write the members of a step line (the contract's) into an open object. */
 void run_step_json(const struct casefile *cf, const struct step *s, struct json_out *o);
+/* The version of an attribute, as caseload reads it. */
+void run_stamp_json(const char *name, const struct ad_stamp *s, struct json_out *o);
 void run_accepted(struct casefile *cf, struct effect *x);
 void run_confirmed(struct casefile *cf, struct effect *x);
 /* The cloud leg knows whether it may act, or is not to be waited for. May end the case. */

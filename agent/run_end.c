@@ -192,7 +192,7 @@ void run_settle(struct casefile *cf)
     cf->verdict = out.verdict;
     cf->proof = out.proof;
     explain_verdict(cf);
-    if (ad_is_missing(cf))
+    if (ad_is_missing(cf) && (cf->mde == NULL || cf->verdict != VERDICT_DONE))
         run_add_detail(cf, cf->ad_words != NULL ? cf->ad_words : "AD was not reached");
     mdi_leg_explain(cf);
     mde_leg_explain(cf);

@@ -53,6 +53,17 @@ void run_step_json(const struct casefile *cf, const struct step *s, struct json_
     json_out_u64(o, "ms", s->ended_us > s->started_us ? (s->ended_us - s->started_us) / 1000 : 0);
 }
 
+void run_stamp_json(const char *name, const struct ad_stamp *s, struct json_out *o)
+{
+    char guid[AD_GUID_TEXT];
+
+    json_out_object(o, name);
+    json_out_u64(o, "version", s->version);
+    json_out_str(o, "invocation", ad_guid_to_text(&s->invocation, guid));
+    json_out_u64(o, "usn", s->originating_usn);
+    json_out_end_object(o);
+}
+
 void run_tell(struct casefile *cf, const struct step *s)
 {
     log_info("case=%s step=%s target=%s state=%s proof=%s", cf->id, s->name, step_target(s),
@@ -115,6 +126,8 @@ int run_record(struct casefile *cf, const char *kind, const char *body, ledger_c
         json_out_bool(&o, "privileged", cf->leave.privileged);
         json_out_bool(&o, "clear_never_expires", cf->options.clear_never_expires);
         json_out_bool(&o, "must_change", cf->options.must_change);
+        json_out_bool(&o, "via_mdi", cf->options.via_mdi);
+        json_out_bool(&o, "via_mde", cf->options.via_mde);
         json_out_bool(&o, "undo", cf->options.undo);
         json_out_bool(&o, "undo_disabled", cf->options.undo_disabled);
         json_out_bool(&o, "undo_never_expires", cf->options.undo_never_expires);

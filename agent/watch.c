@@ -18,6 +18,8 @@
 
 #define FORWARDED "ForwardedEvents"
 #define BYE_MS 2000
+#define CLOCKS_MS 60000 /* before the time of an "@" mark: what is read is judged by its own time \
+                         */
 
 _Static_assert(ARRAY_LEN(((struct watch_health *)0)->paths) == EVLOG_FILES, "watch.h");
 
@@ -144,12 +146,21 @@ fail:
 int watch_resume_at(struct watch *w, const char *dc, const char *mark, struct err *e)
 {
     struct log *l = w->winrm ? place_of(w, dc) : watch_log_for(w, dc);
+    int64_t since = 0;
 
     if (l == NULL || strlen(mark) >= sizeof(l->mark))
         return err_set(e, ERR_NOTFOUND, 0, "the log of %s is not watched", dc);
     /* Of several steps the first one's: it was noted before the others. */
-    if (l->mark[0] == '\0')
+    if (l->mark[0] != '\0' || l->since_ms != 0)
+        return 0;
+    if (mark[0] != '@')
         (void)snprintf(l->mark, sizeof(l->mark), "%s", mark);
+    else if (!text_to_i64(mark + 1, 1, INT64_MAX, &since))
+        return err_set(e, ERR_INVALID, 0, "not the mark of a log");
+    else if (w->winrm)
+        l->since_ms = since - CLOCKS_MS;
+    else
+        (void)snprintf(l->mark, sizeof(l->mark), "%s", EVLOG_FROM_START);
     return 0;
 }
 
@@ -237,7 +248,9 @@ static int ask_host(struct watch *w, struct log *l, struct err *e)
         .target_sid = w->target[0] != '\0' ? w->target : NULL,
         .mark = l->mark[0] != '\0' ? l->mark : NULL,
         /* One that turns up late: from when the others began. */
-        .since_ms = loop_now(w->loop) > w->until ? w->since_ms : 0,
+        .since_ms = l->since_ms != 0               ? l->since_ms
+                    : loop_now(w->loop) > w->until ? w->since_ms
+                                                   : 0,
         .poll_ms = d->poll_ms,
         .hold = w->hold,
     };
@@ -535,7 +548,10 @@ void watch_mark(struct watch *w, const char *dc, char *buf, size_t size)
         evlog_source_mark(l->source, mark);
     if (strlen(mark) >= size)
         mark[0] = '\0'; /* half a mark is none */
-    (void)snprintf(buf, size, "%s", mark);
+    if (mark[0] == '\0' && watch_is_on(w))
+        (void)snprintf(buf, size, "@%lld", (long long)stamp_now_ms());
+    else
+        (void)snprintf(buf, size, "%s", mark);
 }
 
 void watch_poke(struct watch *w, const char *dc)

@@ -94,7 +94,8 @@ struct watch_health {
     uint64_t events;
 };
 bool watch_health(const struct watch *w, size_t i, struct watch_health *ret);
-/* Where that DC's log stands, as text for the ledger; "" where it is not watched. */
+/* Where that DC's log stands, as text for the ledger, or "@" and the time where it is not open; ""
+ * where none is watched. */
 void watch_mark(struct watch *w, const char *dc, char *buf, size_t size);
 /* Reopen sources at marks of an earlier run, so that what was logged since is seen. Before ready.
  */

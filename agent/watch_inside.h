@@ -20,6 +20,7 @@ struct log {
     bool focused; /* WinRM: it was told whom to subscribe for */
     struct err why;
     char mark[EVLOG_MARK]; /* resume: read from here */
+    int64_t since_ms;      /* or, where the log was not open then, from this time (wall clock); 0 */
 };
 
 struct watch_wait {

@@ -82,6 +82,9 @@ struct defender_result { /* borrowed during the callback */
     char request_id[64];
     bool cancelled;      /* we cancelled it, and the service confirmed */
     bool may_still_fire; /* it was sent, is not over, and could not be cancelled */
+    bool elsewhere;      /* refused for this machine only: another one may take it */
+    bool not_there;      /* looked for by its nonce, and every answer listed none: it was never
+                            taken, or the service does not show it yet */
     const char *marker;  /* the marker's JSON, of our nonce: a claim, for the agent to read; NULL:
                             none */
     size_t marker_len;
@@ -89,18 +92,26 @@ struct defender_result { /* borrowed during the callback */
 };
 typedef void (*defender_run_cb)(void *arg, const struct defender_result *r);
 
+struct defender_script {   /* copied */
+    const char *name;      /* in the library */
+    const uint8_t *sha256; /* as in defender_settings */
+};
 struct defender_ask { /* copied */
     const char *machine_id;
+    const struct defender_script *script; /* NULL: that of the settings */
     const char *payload; /* base64url of its JSON, without the "c1_": agent/ made it */
     const char *nonce;   /* in it; the marker line has to repeat it. Also our mark in the comment */
     const char *comment; /* for the audit trail there: case id and reason, shown text */
     uint64_t all_ms;     /* then it is cancelled; 0: 15 min */
+    /* The action's id, as soon as it is known: at most once, from the loop; for the ledger. NULL */
+    void (*started)(void *arg, const char *action_id);
 };
 /* Starts one run; never repeats a start that may have been taken: after a lost answer the action is
  * looked for by the nonce in its comment. A second run on a machine while one of ours is there:
  * DEFENDER_BUSY, and nothing is sent. */
 int defender_run_start(struct defender *d, const struct defender_ask *ask, defender_run_cb cb,
                        void *arg, struct defender_call **ret_call, struct err *e);
+bool defender_is_taken(const struct defender *d, const char *machine_id);
 /* Hurries the callback, cancelling what was sent. It may still take a minute: what was sent is
  * followed to its end, if there is one. */
 void defender_run_cancel(struct defender_call *c);
@@ -121,10 +132,11 @@ int defender_probe_start(struct defender *d, const char *host, const char *machi
                          defender_probe_cb cb, void *arg, struct defender_call **ret_call,
                          struct err *e);
 
-/* Upload (replace) the script and read back its hash. */
+/* Upload (replace) the script `name` (NULL: that of the settings) and read back its hash. */
 typedef void (*defender_publish_cb)(void *arg, const char *sha256_hex, const struct err *e);
-int defender_publish_start(struct defender *d, const void *script, size_t n, defender_publish_cb cb,
-                           void *arg, struct defender_call **ret_call, struct err *e);
+int defender_publish_start(struct defender *d, const char *name, const void *script, size_t n,
+                           defender_publish_cb cb, void *arg, struct defender_call **ret_call,
+                           struct err *e);
 
 void defender_abandon(struct defender_call *c); /* its callback is never made; NULL is fine */
 

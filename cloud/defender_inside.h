@@ -24,6 +24,7 @@ enum {
     DEFENDER_PAGES = 20,
     DEFENDER_MACHINES = 1000,
     DEFENDER_SCRIPT_MAX = 512 * 1024,
+    DEFENDER_NAME = 256, /* of a script, with its NUL */
 };
 
 /* What our token must hold: bits of defender_request.needs. */
@@ -149,7 +150,11 @@ struct defender_call {
     int state;
     struct loop_timer *deadline;
     defender_run_cb run_cb;
-    char action_id[64], nonce[80];
+    char action_id[64], nonce[80], script[DEFENDER_NAME];
+    bool has_sha256;
+    uint8_t sha256[32];
+    void (*started)(void *arg, const char *action_id);
+    bool listed_none; /* every look for a lost start was answered, and none had our mark */
     char *payload, *comment;
     uint64_t wait_ms, settle_ends, all_ms, run_ends;
     unsigned looks, link_tries, cancel_tries;

@@ -4,7 +4,7 @@
  *   on_put       a clear no: end. Agreed or silent: go and look
  *   on_library   the hash that the library gives is the file's: that, and nothing else, is success
  *
- * Only ever under the one name of the settings: the library is everybody's (defender-endpoint.md
+ * Only ever under a name of our own: the library is everybody's (defender-endpoint.md
  * 6).
  */
 #include <stdio.h>
@@ -61,7 +61,7 @@ static int write_form(struct defender_call *c, const void *file, size_t n, struc
     text_addf(t,
               "--%s\r\nContent-Disposition: form-data; name=\"file\"; filename=\"%s\"\r\n"
               "Content-Type: application/octet-stream\r\n\r\n",
-              boundary, c->d->script);
+              boundary, c->script);
     text_addn(t, file, n);
     text_addf(t, "\r\n--%s--\r\n", boundary);
     (void)snprintf(c->form_type, sizeof(c->form_type), "multipart/form-data; boundary=%s",
@@ -69,16 +69,22 @@ static int write_form(struct defender_call *c, const void *file, size_t n, struc
     return text_check(t, "Defender: the script", e);
 }
 
-int defender_publish_start(struct defender *d, const void *script, size_t n, defender_publish_cb cb,
-                           void *arg, struct defender_call **ret_call, struct err *e)
+int defender_publish_start(struct defender *d, const char *name, const void *script, size_t n,
+                           defender_publish_cb cb, void *arg, struct defender_call **ret_call,
+                           struct err *e)
 {
     CLEANUP(defender_call_freep) struct defender_call *c = NULL;
     uint8_t hash[ID_SHA256];
 
     if (n == 0 || n > DEFENDER_SCRIPT_MAX)
         return err_set(e, ERR_USAGE, 0, "Defender: a script of %zu bytes", n);
-    if (defender_call_new(d, DEFENDER_PUT, arg, &c, e) < 0 || id_sha256(script, n, hash, e) < 0 ||
-        write_form(c, script, n, e) < 0 || defender_wait(c, 0, put_now, e) < 0)
+    if (name != NULL && !defender_script_name_ok(name))
+        return err_set(e, ERR_USAGE, 0, "Defender: '%.80s' is no name of a script", name);
+    if (defender_call_new(d, DEFENDER_PUT, arg, &c, e) < 0)
+        return -1;
+    field_copy(c->script, sizeof(c->script), name != NULL ? name : d->script);
+    if (id_sha256(script, n, hash, e) < 0 || write_form(c, script, n, e) < 0 ||
+        defender_wait(c, 0, put_now, e) < 0)
         return -1;
     id_hex(c->sha256_hex, hash, sizeof(hash));
     c->publish_cb = cb;
@@ -125,7 +131,7 @@ static void on_library(struct defender_call *c, const struct defender_answer *a,
     char have[65];
     struct err mine;
 
-    if (e == NULL && defender_read_library(a->json, c->d->script, have, &mine) < 0)
+    if (e == NULL && defender_read_library(a->json, c->script, have, &mine) < 0)
         e = &mine;
     if (e == NULL && strcmp(have, c->sha256_hex) == 0) {
         finish(c, NULL);

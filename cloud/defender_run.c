@@ -123,6 +123,9 @@ static void end(struct defender_call *c, enum defender_end how, const struct err
 {
     struct defender_result r = {.end = how, .code = e->code};
 
+    r.elsewhere = c->why == DEFENDER_WHY_ACTIVE || c->why == DEFENDER_WHY_MACHINE ||
+                  c->why == DEFENDER_WHY_DISALLOWED;
+    r.not_there = how == DEFENDER_UNKNOWN && c->listed_none;
     field_copy(r.words, sizeof(r.words), e->msg);
     r.may_still_fire = how == DEFENDER_UNKNOWN && !c->action.is_final;
     if (how == DEFENDER_UNKNOWN)
@@ -190,17 +193,30 @@ static int prepare(struct defender_call *c, const char *nonce, uint64_t all_ms, 
     return c->deadline != NULL ? 0 : err_set(e, ERR_NOMEM, 0, "Defender");
 }
 
+static void take_script(struct defender_call *c, const struct defender_script *s)
+{
+    const uint8_t *sha256 = s != NULL ? s->sha256 : c->d->has_sha256 ? c->d->sha256 : NULL;
+
+    field_copy(c->script, sizeof(c->script), s != NULL ? s->name : c->d->script);
+    c->has_sha256 = sha256 != NULL;
+    if (sha256 != NULL)
+        memcpy(c->sha256, sha256, sizeof(c->sha256));
+}
+
 int defender_run_start(struct defender *d, const struct defender_ask *ask, defender_run_cb cb,
                        void *arg, struct defender_call **ret_call, struct err *e)
 {
     CLEANUP(defender_call_freep) struct defender_call *c = NULL;
 
-    if (!defender_payload_ok(ask->payload) || ask->machine_id == NULL)
-        return err_set(e, ERR_USAGE, 0, "Defender: no payload, or no machine");
+    if (!defender_payload_ok(ask->payload) || ask->machine_id == NULL ||
+        (ask->script != NULL && !defender_script_name_ok(ask->script->name)))
+        return err_set(e, ERR_USAGE, 0, "Defender: no payload, no script, or no machine");
     if (defender_call_new(d, DEFENDER_RUN, arg, &c, e) < 0 ||
         defender_name_it(c, NULL, ask->machine_id, NULL, e) < 0 ||
         prepare(c, ask->nonce, ask->all_ms, cb, begin, e) < 0)
         return -1;
+    take_script(c, ask->script);
+    c->started = ask->started;
     c->payload = text_dup(ask->payload);
     c->comment = text_dup(ask->comment != NULL ? ask->comment : "");
     if (c->payload == NULL || c->comment == NULL)
@@ -230,11 +246,11 @@ int defender_resume_start(struct defender *d, const char *action_id, const char 
 }
 
 /* The service takes one action a machine at a time; of ours we know without asking. */
-static bool is_taken(const struct defender_call *c)
+bool defender_is_taken(const struct defender *d, const char *machine_id)
 {
-    for (const struct defender_call *o = c->d->calls; o != NULL; o = o->next) {
-        if (o != c && o->kind == DEFENDER_RUN && o->state != RUN_NEW &&
-            text_eq_nocase(o->machine_id, c->machine_id))
+    for (const struct defender_call *o = d->calls; o != NULL; o = o->next) {
+        if (o->kind == DEFENDER_RUN && o->state != RUN_NEW &&
+            text_eq_nocase(o->machine_id, machine_id))
             return true;
     }
     return false;
@@ -248,10 +264,10 @@ static void begin(struct defender_call *c)
 
     if (c->over) {
         end_unsent(c);
-    } else if (is_taken(c)) {
+    } else if (defender_is_taken(c->d, c->machine_id)) {
         (void)err_set(&e, ERR_BUSY, 0, "Defender: another run of ours is on that machine");
         end(c, DEFENDER_BUSY, &e);
-    } else if (c->d->has_sha256) {
+    } else if (c->has_sha256) {
         move(c, RUN_CHECKING);
         defender_url(c, "/api/libraryfiles");
         defender_ask(c, &r);
@@ -276,16 +292,16 @@ static void on_library(struct defender_call *c, const struct defender_answer *a,
         end(c, DEFENDER_FAILED, e);
         return;
     }
-    if (defender_read_library(a->json, c->d->script, have, &mine) < 0) {
+    if (defender_read_library(a->json, c->script, have, &mine) < 0) {
         end(c, DEFENDER_REFUSED, &mine);
         return;
     }
-    id_hex(want, c->d->sha256, sizeof(c->d->sha256));
+    id_hex(want, c->sha256, sizeof(c->sha256));
     if (strcmp(have, want) != 0) {
         (void)err_set(&mine, ERR_REFUSED, 0,
                       "Defender: '%s' in the library is not the script that cordon knows (SHA-256 "
                       "%.16s..., not %.16s...): somebody changed it. It is not run",
-                      c->d->script, have, want);
+                      c->script, have, want);
         end(c, DEFENDER_REFUSED, &mine);
         return;
     }
@@ -310,7 +326,7 @@ static void post(struct defender_call *c)
     text_add(&c->url, c->machine_id);
     text_add(&c->url, "/runliveresponse");
     text_clear(&c->body);
-    defender_write_start(&c->body, c->d->script, c->payload, c->nonce, c->comment);
+    defender_write_start(&c->body, c->script, c->payload, c->nonce, c->comment);
     defender_ask(c, &r);
 }
 
@@ -333,6 +349,15 @@ static enum defender_end refusal_of(const struct defender_call *c, const struct 
 /* The action as it is told now: over, to be cancelled, or to be read again. */
 static void follow(struct defender_call *c);
 
+static void take_id(struct defender_call *c, const char *id)
+{
+    bool is_new = c->action_id[0] == '\0';
+
+    field_copy(c->action_id, sizeof(c->action_id), id);
+    if (is_new && c->started != NULL)
+        c->started(c->arg, c->action_id);
+}
+
 static int take_action(struct defender_call *c, const struct cJSON *j, struct err *e)
 {
     struct defender_action a;
@@ -346,7 +371,7 @@ static int take_action(struct defender_call *c, const struct cJSON *j, struct er
         !text_eq_nocase(a.machine, c->machine_id))
         return err_set(e, ERR_INVALID, 0, "Defender: action %s is on another machine than %s", a.id,
                        c->machine_id);
-    field_copy(c->action_id, sizeof(c->action_id), a.id);
+    take_id(c, a.id);
     if (c->machine_id[0] == '\0' && defender_machine_id_ok(a.machine))
         field_copy(c->machine_id, sizeof(c->machine_id), a.machine);
     c->was_running = c->was_running || a.in_progress || a.began;
@@ -398,8 +423,9 @@ static void on_looked(struct defender_call *c, const struct defender_answer *a, 
     if (e == NULL &&
         defender_read_actions(json_get(a->json, "value"), c->nonce, &found, &is_found, &mine) < 0)
         e = &mine;
+    c->listed_none = e == NULL && !is_found && (c->looks == 0 || c->listed_none);
     if (e == NULL && is_found) {
-        field_copy(c->action_id, sizeof(c->action_id), found.id);
+        take_id(c, found.id);
         c->was_running = c->was_running || found.in_progress || found.began;
         c->action = found;
         follow(c);

@@ -98,6 +98,21 @@ static void check_entra(struct load *l)
     cfg_check_file(l, "entra", NULL, "federated_token_file", n->federated_token_file, FILE_SECRET);
 }
 
+/* sync_via = mde: the second script, and who runs it. */
+static void check_sync_via(struct load *l)
+{
+    const struct cfg_entra *n = &l->c->entra;
+    struct ini_place at = cfg_place(l->c, "entra", NULL, "sync_via");
+
+    if (!n->on || n->sync != CFG_SYNC_CONNECT || n->sync_via != CFG_SYNC_VIA_MDE)
+        return;
+    if (!l->c->defender.on)
+        (void)COMPLAIN(l, &at, "sync_via = mde needs a section [defender]");
+    else
+        cfg_check_given(l, "defender", NULL, "sync_script", l->c->defender.sync_script != NULL,
+                        ": sync_via = mde needs it");
+}
+
 static void check_defender(struct load *l)
 {
     struct cfg_defender *d = &l->c->defender;
@@ -115,6 +130,8 @@ static void check_defender(struct load *l)
     if (l->c->entra.on && l->c->entra.login_url != NULL)
         fill_url(l, &d->login_url, l->c->entra.login_url);
     cfg_check_file(l, "defender", NULL, "script", d->script, FILE_PUBLIC);
+    cfg_check_file(l, "defender", NULL, "sync_script", d->sync_script, FILE_PUBLIC);
+    check_sync_via(l);
 }
 
 static void check_okta(struct load *l)

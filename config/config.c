@@ -96,6 +96,7 @@ static void web_done(struct cfg *c)
     cfg_list_done(&c->defender.result_hosts);
     free(c->defender.dc_tag);
     free(c->defender.script);
+    free(c->defender.sync_script);
     free(c->okta.url);
     free(c->okta.token_file);
     free(c->okta.key_file);

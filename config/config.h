@@ -72,6 +72,7 @@ struct cfg_policy {
  * false and the rest means nothing. */
 enum cfg_cloud { CFG_CLOUD_GLOBAL, CFG_CLOUD_USGOV, CFG_CLOUD_DOD, CFG_CLOUD_CHINA };
 enum cfg_sync { CFG_SYNC_NONE, CFG_SYNC_CLOUD, CFG_SYNC_CONNECT };
+enum cfg_sync_via { CFG_SYNC_VIA_WINRM, CFG_SYNC_VIA_MDE };
 enum cfg_credential { /* which one the file gives */
                       CFG_CREDENTIAL_CERTIFICATE,
                       CFG_CREDENTIAL_SECRET,
@@ -91,6 +92,7 @@ struct cfg_entra {
     char *imds_url;
     enum cfg_sync sync;
     char *sync_server;                /* with CFG_SYNC_CONNECT */
+    enum cfg_sync_via sync_via;       /* how it is reached */
     char *workspace;                  /* a GUID; NULL: Log Analytics is not asked */
     bool hold;                        /* put back what comes to life again within hold_watch_ms */
     struct cfg_list protected_groups; /* ids or names */
@@ -123,7 +125,9 @@ struct cfg_defender {
     char *dc_tag;        /* machines with this tag that are DCs as well; NULL: only dcs */
     struct cfg_list result_hosts; /* that a result link may have, besides Microsoft's */
     bool fallback;                /* used by itself where no DC takes a change over LDAP */
-    char *script; /* the script as it is in the library: a file here; its hash is compared */
+    char *script;      /* the script as it is in the library: a file here; its hash is compared */
+    char *sync_script; /* the one for the sync server; NULL but with sync_via = mde */
+    uint64_t poll_ms, run_ms; /* until a run is first looked at; until it is cancelled */
 };
 
 /* [signer/NAME]: whoever may sign requests, and for what. Two keys, so that one can be exchanged

@@ -343,6 +343,11 @@ const struct cfg_key cfg_keys[] = {
      .unit = "host name", .typical = "sync1.corp.example.com",
      .help = "The host that Entra Connect runs on.",
      .harm = "Wrong, or the one in staging mode: the cycle does nothing."},
+    {ENTRA(sync_via), CFG_WORD, IN_ENTRA(sync_via), .words = "winrm mde", .def = "winrm",
+     .typical = "winrm",
+     .help = "How the cycle on sync_server is started: over WinRM, or (mde) by Live Response of "
+             "Defender for Endpoint, with sync_script of [defender]; that takes minutes.",
+     .harm = "mde: the case is open until the run is over."},
     {ENTRA(workspace), CFG_GUID, IN_ENTRA(workspace), .def_says = "Log Analytics is not asked",
      .unit = "GUID", .typical = "00000000-0000-0000-0000-000000000002",
      .help = "The Log Analytics workspace that holds the DCs' security events.",
@@ -602,6 +607,26 @@ const struct cfg_key cfg_keys[] = {
          "The script as you signed it and as it is in the library (cordon defender publish puts "
          "it there). Its hash is compared before each use.",
      .harm = "Another script than the one in the library: nothing is run."},
+    {DEFENDER(sync_script), CFG_PATH, IN_DEFENDER(sync_script),
+     .def_says = "needed with sync_via = mde", .unit = "absolute path",
+     .typical = "/etc/cordon/cordon-sync.ps1",
+     .help =
+         "The script for the Entra Connect server, as you signed it and as it is in the library.",
+     .harm = "Another script than the one in the library: no cycle is started."},
+    {DEFENDER(poll), CFG_DURATION, IN_DEFENDER(poll_ms), .min = 200, .max = MINUTE, .def = "10s",
+     .unit = "time", .typical = "10s",
+     .help =
+         "How long after its start a run is looked at first. Each further wait is longer, up to "
+         "three times this.",
+     .harm =
+         "Short: the tenant's 100 questions a minute are used up, and cordon has to wait. Long: "
+         "the end of a run is seen later."},
+    {DEFENDER(run_within), CFG_DURATION, IN_DEFENDER(run_ms), .min = 5 * SECOND,
+     .max = 25 * (uint64_t)MINUTE, .def = "8m", .unit = "time", .typical = "8m",
+     .help = "A run that is not over by then is cancelled, and the next DC is asked if it surely "
+             "never began. Two minutes later the order itself has expired.",
+     .harm = "Short: a DC that only was slow is given up; two to three minutes are usual. Long: a "
+             "DC that is away holds up the next one."},
     /* --- [risk] ------------------------------------------------------------------------ */
     {RISK(poll), CFG_DURATION, IN_RISK(poll_ms), .min = MINUTE, .max = DAY, .def = "2m",
      .unit = "time", .typical = "1m to 10m",

@@ -50,7 +50,8 @@ struct evlog_spec {
     uint64_t logon_id;           /* 0: unknown, not compared */
     const char *dc;              /* FQDN, needed */
     struct evlog_source *source; /* borrowed: only its events count; NULL: of any source */
-    const char *mark;      /* of that source: only what was read after it; NULL or "": what comes
+    const char *mark;      /* of that source: only what was read after it, EVLOG_FROM_START: all
+                            * that was read; NULL or "": what comes
                             * from now on */
     int64_t not_before_ms; /* by the DC's clock; 0: no bound */
     const char *remote;    /* our end of the connection, "10.0.0.1:4711" or Samba's "ipv4:...";

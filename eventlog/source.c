@@ -260,6 +260,10 @@ int evlog_source_since(const struct evlog_source *s, const char *mark, struct ev
     uint64_t run, seq;
 
     *ret = (struct evlog_since){0};
+    if (strcmp(mark, EVLOG_FROM_START) == 0) { /* all that was read */
+        ret->by_seq = true;
+        return 0;
+    }
     if (strlen(mark) >= EVLOG_MARK || !mark_parse(mark, &run, &seq, &inner))
         return err_set(e, ERR_INVALID, 0, "'%s' is no mark", text_shown(shown, mark));
     if (run == s->watcher->run) {

@@ -5,7 +5,7 @@
 It checks the order, the machine and the account as the script does, really changes the account in
 the DC's own database, as the DC's SYSTEM, and writes the same line. Samba's audit line of that
 change has the SID S-1-5-18; it is written by the process that makes the change, so it is put into
-the DC's audit log from here. CORDON_DC_NEVER: SIDs that are never touched, comma-separated.
+the DC's audit log from here. Another script, for the sync server, is played by play_sync. CORDON_DC_NEVER: SIDs that are never touched, comma-separated.
 """
 import base64
 import json
@@ -208,8 +208,41 @@ def change(d, dn, entry, order, said):
         said.update(outcome="done", code="")
 
 
+def play_sync(given):
+    """installer/defender/cordon-sync.ps1 on a sync server. adsync.json in the lab says how that is,
+    and counts its cycles."""
+    m = re.fullmatch(r"-Payload (c1_[A-Za-z0-9_-]{80,160})", str(given["args"]))
+    text = m[1][3:] if m else ""
+    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("latin-1")
+    m = re.fullmatch(r'\{"v":1,"op":"(sync-look|sync-start)","expires":([1-9][0-9]{12}),"nonce":"([0-9a-f]{16})"\}', raw)
+    op, nonce = (m[1], m[3]) if m else ("", "0" * 16)
+    left = int(m[2]) - now_ms() if m else 0
+    code = "payload" if not m else "expired" if left <= 0 else "too-far-ahead" if left > MAX_AHEAD_MS else ""
+    said = {"v": 1, "version": "1", "op": op, "outcome": "refused" if code else "done", "code": code, "answer": None}
+    if not code:
+        with open(f"{LAB}/adsync.json", encoding="ascii") as f:
+            state = json.load(f)
+        answer = {"cordon": 1, "module": True, "running": int(state.get("running", 0)), "result": None,
+                  "scheduler": {"SyncCycleEnabled": True, "StagingModeEnabled": bool(state.get("staging")),
+                                "SchedulerSuspended": False, "SyncCycleInProgress": bool(state.get("running"))},
+                  "errorType": None, "error": None}
+        if op == "sync-start" and state.get("error"):
+            answer.update(errorType="System.InvalidOperationException", error=state["error"])
+        elif op == "sync-start" and not state.get("staging"):
+            answer["result"] = "Success"
+            state["cycles"] = state.get("cycles", 0) + 1
+            with open(f"{LAB}/adsync.json", "w", encoding="ascii") as f:
+                json.dump(state, f)
+        said["answer"] = answer
+    said.update(computer="SYNC1", lang="FullLanguage", time=now_ms())
+    print(f"CORDON1 {nonce} {json.dumps(said, separators=(',', ':'))}")
+
+
 def main():
     given = json.load(sys.stdin)
+    if str((given.get("script") or {}).get("name", "")).startswith("cordon-sync-"):
+        play_sync(given)
+        return
     dc = str(given["machine"]["name"]).split(".")[0]
     said = {"nonce": "0" * 16, "v": 1, "version": "1", "op": "", "outcome": "refused", "code": "", "detail": "",
             "sid": "", "uac_before": None, "uac_after": None, "pwd_before": "", "pwd_after": "", "usn": None,

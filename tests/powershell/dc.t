@@ -19,10 +19,11 @@ grep -vE '^1\.\.' "$dir/all"
 failed=$((rc != 0))
 [ "$n" -ge 52 ] || failed=1
 
+js=dc.js
 worse() { # NAME SED: this change of the script is found by the test NAME
     sed -E "$2" "$script" >"$dir/worse.ps1"
     n=$((n + 1))
-    if ! cmp -s "$script" "$dir/worse.ps1" && ! "$node" "$here/dc.js" "$dir/worse.ps1" >"$dir/out" && grep -qE "^not ok [0-9]+ - .*$1|^Bail out!.*$1" "$dir/out"; then
+    if ! cmp -s "$script" "$dir/worse.ps1" && ! "$node" "$here/$js" "$dir/worse.ps1" >"$dir/out" && grep -qE "^not ok [0-9]+ - .*$1|^Bail out!.*$1" "$dir/out"; then
         echo "ok $n - found: $2"
     else
         failed=1
@@ -72,5 +73,27 @@ worse 'commands it uses' 's/^( *)\$ldap\.Bind\(\)/\1$ldap.Bind(); Start-Process 
 worse 'objects it makes' 's/^( *)\$ldap\.Bind\(\)/\1$ldap.Bind(); $null = New-Object Net.WebClient/'
 worse 'a SID and a GUID' 's/Said\.sid = "\$\(\$order\.Sid\)"/Said.sid = "$($order.Domain)"/'
 worse 'has its words' "s/'rodc'/'read-only'/"
+
+# The other one, for the sync server.
+script=installer/defender/cordon-sync.ps1
+js=sync.js
+"$node" "$here/sync.js" "$script" >"$dir/all" || failed=1
+[ "$(grep -cE '^(not )?ok ' "$dir/all")" -ge 20 ] || failed=1
+while IFS= read -r line; do
+    case $line in
+    ok* | 'not ok'*) n=$((n + 1)); echo "${line%% [0-9]*} $n - ${line#* - }" ;;
+    '#'*) echo "$line" ;;
+    esac
+done <"$dir/all"
+worse 'what is no order' "/^.OrderPattern/s/sync-start/sync-start|sync-full/"
+worse 'not a common dialect' 's/\[0-9a-f\]\{16\}/.{16}/'
+worse 'something hostile' 's/\[0-9a-f\]\{16\}/[0-9a-f.]{16}/'
+worse 'the members of an order' 's/"expires":\(/"until":(/'
+worse 'how far ahead' 's/1800000/18000000/'
+worse 'a delta cycle' 's/-PolicyType Delta/-PolicyType Initial/'
+worse 'commands it uses' 's/^( *)Import-Module ADSync/\1Import-Module ADSync; Set-ADSyncScheduler -SyncCycleEnabled 1/'
+worse 'the module it loads' 's/Import-Module ADSync/Import-Module $order.Op/'
+worse 'argument is used once' 's/^(.said.outcome = .unknown.*)?(.answer = .AnswerFormat)/$said.code = $Payload; \2/'
+worse 'a program of' 's/^( *)Import-Module ADSync/\1\& $order.Op; Import-Module ADSync/'
 echo "1..$n"
 [ "$failed" = 0 ]

@@ -31,6 +31,7 @@ target_link_options(test_agent_holdwatch PRIVATE
     -Wl,--wrap=loop_timer_stop -Wl,--wrap=loop_now -Wl,--wrap=stamp_now_ms
     -Wl,--wrap=evlog_source_dc)
 cordon_test(agent dc_payload cordon_agent)
+cordon_test(agent sync_order cordon_agent)
 cordon_test(agent requests cordon_agent PkgConfig::SQLITE)
 cordon_test(agent metrics cordon_agent)
 cordon_test(agent control cordon_agent)

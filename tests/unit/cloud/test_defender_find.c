@@ -200,7 +200,7 @@ static void not_asked(void **state)
         assert_int_equal(e.code, ERR_USAGE);
     }
     assert_int_equal(defender_resume_start(d, "../x", NONCE, 0, NULL, &g, NULL, &e), -1);
-    assert_int_equal(defender_publish_start(d, "", 0, NULL, &g, NULL, &e), -1);
+    assert_int_equal(defender_publish_start(d, NULL, "", 0, NULL, &g, NULL, &e), -1);
     defender_free(d);
     sim_end();
     assert_int_equal(g.calls, 0);
@@ -406,8 +406,9 @@ static void published(void **state)
         struct defender *d = new_defender(cases[i].says, cases[i].n, NULL);
         struct got g = {0};
 
-        assert_int_equal(
-            defender_publish_start(d, FILE_TEXT, strlen(FILE_TEXT), on_published, &g, NULL, &e), 0);
+        assert_int_equal(defender_publish_start(d, NULL, FILE_TEXT, strlen(FILE_TEXT), on_published,
+                                                &g, NULL, &e),
+                         0);
         sim_run();
         assert_int_equal(g.calls, 1);
         if (g.e.code != cases[i].code)
@@ -433,7 +434,8 @@ static void form(void **state)
 
     (void)state;
     assert_int_equal(
-        defender_publish_start(d, FILE_TEXT, strlen(FILE_TEXT), on_published, &g, NULL, &e), 0);
+        defender_publish_start(d, NULL, FILE_TEXT, strlen(FILE_TEXT), on_published, &g, NULL, &e),
+        0);
     sim_run();
     p = strstr(sim.last_headers, "Content-Type: multipart/form-data; boundary=");
     assert_non_null(p);

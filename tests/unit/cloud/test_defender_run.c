@@ -22,7 +22,18 @@ struct run_case {
     const char *words; /* NULL: any */
     bool cancelled, may_still_fire;
     bool hash; /* known: the library is looked at */
+    bool elsewhere, not_there;
 };
+
+static unsigned started;
+static void on_started(void *arg, const char *action_id)
+{
+    const struct got *g = arg;
+
+    assert_int_equal(g->calls, 0); /* before the end */
+    assert_string_equal(action_id, ACTION);
+    started++;
+}
 
 static void run_one(const struct run_case *c, size_t i, uint64_t all_ms)
 {
@@ -32,14 +43,18 @@ static void run_one(const struct run_case *c, size_t i, uint64_t all_ms)
     struct err e;
 
     ask.all_ms = all_ms;
+    ask.started = on_started;
+    started = 0;
     assert_int_equal(defender_run_start(d, &ask, on_run, &g, NULL, &e), 0);
     assert_int_equal(g.calls, 0);
     sim_run();
     assert_int_equal(g.calls, 1);
     if (g.r.end != c->end || (c->words != NULL && strstr(g.r.words, c->words) == NULL) ||
-        g.r.cancelled != c->cancelled || g.r.may_still_fire != c->may_still_fire)
-        fail_msg("%zu: %s: %s (%d %d)", i, defender_end_word(g.r.end), g.r.words, g.r.cancelled,
-                 g.r.may_still_fire);
+        g.r.cancelled != c->cancelled || g.r.may_still_fire != c->may_still_fire ||
+        g.r.elsewhere != c->elsewhere || g.r.not_there != c->not_there)
+        fail_msg("%zu: %s: %s (%d %d %d %d)", i, defender_end_word(g.r.end), g.r.words,
+                 g.r.cancelled, g.r.may_still_fire, g.r.elsewhere, g.r.not_there);
+    assert_int_equal(started, g.r.action_id[0] != '\0'); /* told once, as soon as it is known */
     if (g.r.end == DEFENDER_DONE) {
         assert_string_equal(g.marker, "{\"v\":1,\"outcome\":\"done\",\"computer\":\"dc1\"}");
         assert_string_equal(g.r.action_id, ACTION);
@@ -69,12 +84,13 @@ static void runs(void **state)
         {SAYS({"GET", "/api/libraryfiles", .status = 404, .body = "<html>"}),
          .end = DEFENDER_FAILED, .words = "404", .hash = true},
         /* a clear no to the start */
-        {SAYS(POST(400, ERROR("ActiveRequestAlreadyExists"))), .end = DEFENDER_BUSY},
+        {SAYS(POST(400, ERROR("ActiveRequestAlreadyExists"))), .end = DEFENDER_BUSY,
+         .elsewhere = true},
         {SAYS(POST(400, ERROR("InvalidRequestBody"))), .end = DEFENDER_REFUSED},
         {SAYS(POST(403, ERROR("DisabledFeature"))), .end = DEFENDER_REFUSED, .words = "Servers"},
-        {SAYS(POST(403, ERROR("DisallowedOperation"))), .end = DEFENDER_REFUSED},
+        {SAYS(POST(403, ERROR("DisallowedOperation"))), .end = DEFENDER_REFUSED, .elsewhere = true},
         {SAYS(POST(403, ERROR("Forbidden"))), .end = DEFENDER_REFUSED},
-        {SAYS(POST(404, ERROR("ResourceNotFound"))), .end = DEFENDER_REFUSED},
+        {SAYS(POST(404, ERROR("ResourceNotFound"))), .end = DEFENDER_REFUSED, .elsewhere = true},
         {SAYS(POST(401, ""), POST(401, "")), .end = DEFENDER_FAILED},
         {SAYS({"POST", "/runliveresponse", .code = ERR_UNSENT},
               {"POST", "/runliveresponse", .code = ERR_UNSENT},
@@ -101,7 +117,8 @@ static void runs(void **state)
         {SAYS(POST(201, ACTION_WITH(ACTION, M2, "Pending", "Created", "null")), LOOK_FOR(LIST()),
               LOOK_FOR(LIST()), LOOK_FOR(LIST()), LOOK_FOR(LIST()), LOOK_FOR(LIST()),
               LOOK_FOR(LIST())),
-         .end = DEFENDER_UNKNOWN, .words = "may still run", .may_still_fire = true},
+         .end = DEFENDER_UNKNOWN, .words = "may still run", .may_still_fire = true,
+         .not_there = true},
         {SAYS({"POST", "/runliveresponse", .code = ERR_UNPROVEN},
               LOOK_FOR(LIST(PENDING "," ACTION_WITH("988cc94e-7a8f-4b28-ab65-54970c5d5019", M1,
                                                     "Pending", "Created", "null"))),
@@ -279,6 +296,38 @@ static void resumed(void **state)
     }
 }
 
+/* A script of its own in place of the settings': its name is run, its hash is what is compared. */
+static void another_script(void **state)
+{
+    static const uint8_t hash[32] = {0xcd};
+    static const struct defender_script script = {"cordon-sync.ps1", hash};
+    static const struct sim_says good[] = {
+        LIBRARY("cordon-sync.ps1",
+                "cd00000000000000000000000000000000000000000000000000000000000000"),
+        {"POST", "/api/machines/" M1 "/runliveresponse",
+         .asks = "{\"key\":\"ScriptName\",\"value\":\"cordon-sync.ps1\"}", .status = 201,
+         .body = SUCCEEDED},
+        LINK(BLOB),
+        RESULT(OUTPUT(SAYS_DONE, 0))};
+    static const struct sim_says bad[] = {LIBRARY("cordon-sync.ps1", HASH)};
+    struct err e;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct defender *d = new_defender(i == 0 ? good : bad, i == 0 ? 4 : 1, known_hash);
+        struct defender_ask ask = disable;
+        struct got g = {0};
+
+        ask.script = &script;
+        assert_int_equal(defender_run_start(d, &ask, on_run, &g, NULL, &e), 0);
+        sim_run();
+        assert_int_equal(g.calls, 1);
+        assert_int_equal(g.r.end, i == 0 ? DEFENDER_DONE : DEFENDER_REFUSED);
+        defender_free(d);
+        sim_end();
+    }
+}
+
 /* Two on one machine: the second is not sent. And what the token lacks is not asked for. */
 static void one_at_a_time(void **state)
 {
@@ -439,8 +488,9 @@ int main(void)
         cmocka_unit_test(runs),           cmocka_unit_test(body_of_a_start),
         cmocka_unit_test(deadlines),      cmocka_unit_test(told_to_stop),
         cmocka_unit_test(resumed),        cmocka_unit_test(one_at_a_time),
-        cmocka_unit_test(roles_lacking),  cmocka_unit_test(limits),
-        cmocka_unit_test(freed_half_way), cmocka_unit_test(no_memory),
+        cmocka_unit_test(another_script), cmocka_unit_test(roles_lacking),
+        cmocka_unit_test(limits),         cmocka_unit_test(freed_half_way),
+        cmocka_unit_test(no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

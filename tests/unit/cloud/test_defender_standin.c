@@ -232,9 +232,9 @@ static void published(void **state)
         assert_int_equal(probe(), 4); /* token, role, machine, health */
         if (faults[i] != NULL)
             standin_fault(faults[i]);
-        assert_int_equal(
-            defender_publish_start(defender, SCRIPT, strlen(SCRIPT), on_published, NULL, NULL, &e),
-            0);
+        assert_int_equal(defender_publish_start(defender, NULL, SCRIPT, strlen(SCRIPT),
+                                                on_published, NULL, NULL, &e),
+                         0);
         standin_run();
         assert_int_equal(got.e.code, ERR_OK);
         assert_int_equal(got.n, 64);

@@ -174,6 +174,17 @@ static void defender(void **state)
     assert_string_equal(c->defender.dc_tag, "Domain Controller");
     assert_string_equal(c->defender.login_url, "https://login.example.com");
     assert_string_equal(c->defender.url, "https://api.securitycenter.microsoft.com");
+    assert_int_equal(c->defender.poll_ms, 10000);
+    assert_int_equal(c->defender.run_ms, 480000);
+    assert_int_equal(c->entra.sync_via, CFG_SYNC_VIA_WINRM);
+    cfg_free(c);
+    c = load(HEAD DCS ENTRA "secret_file = /s\nsync = connect\nsync_via = mde\n"
+                            "sync_server = sync1.corp.example.com\n"
+                            "[defender]\nscript = /a.ps1\nsync_script = /b.ps1\n"
+                            "dcs = dc1.corp.example.com\npoll = 300ms\nrun_within = 25m\n");
+    assert_int_equal(c->entra.sync_via, CFG_SYNC_VIA_MDE);
+    assert_string_equal(c->defender.sync_script, "/b.ps1");
+    assert_int_equal(c->defender.poll_ms, 300);
     cfg_free(c);
     c = load(HEAD);
     assert_false(c->defender.on);
