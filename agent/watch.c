@@ -18,8 +18,8 @@
 
 #define FORWARDED "ForwardedEvents"
 #define BYE_MS 2000
-#define CLOCKS_MS 60000 /* before the time of an "@" mark: what is read is judged by its own time \
-                         */
+/* Before the time of an "@" mark: what is read is judged by its own time. */
+#define CLOCKS_MS 60000
 
 _Static_assert(ARRAY_LEN(((struct watch_health *)0)->paths) == EVLOG_FILES, "watch.h");
 

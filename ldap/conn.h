@@ -75,6 +75,14 @@ struct ad_entry {
 /* NULL where the entry does not show that attribute (name: ASCII case folded). */
 const struct ad_attr *ad_entry_attr(const struct ad_entry *en, const char *name);
 
+/* A page of a long answer (RFC 2696). All pages go over one connection. */
+enum { AD_PAGE_COOKIE = 8 * 1024 };
+struct ad_page {
+    unsigned size;               /* entries */
+    size_t n;                    /* bytes of `cookie`; 0: the first page, and after the last one */
+    char cookie[AD_PAGE_COOKIE]; /* of the page before, and then of this one */
+};
+
 struct ad_search {
     const char *base; /* a DN or "<GUID=...>", "<SID=...>" */
     bool subtree;     /* else base */
@@ -84,6 +92,7 @@ struct ad_search {
     bool some;                /* ... or, for a sample: as many are enough */
     bool with_dacl;           /* LDAP_SERVER_SD_FLAGS_OID, DACL only (MS-ADTS 3.1.1.3.4.1.11) */
     uint64_t timeout_ms;      /* 0: the connection's */
+    struct ad_page *page;     /* outlives the operation; NULL: all of it */
 };
 /* entries borrowed for the call; e set: entries NULL. Referrals are counted only. */
 typedef void (*ad_search_cb)(void *arg, const struct ad_entry *entries, size_t count,

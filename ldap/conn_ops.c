@@ -43,6 +43,7 @@ struct ad_op {
     char **attrs;
     bool subtree, with_dacl, some;
     unsigned limit;
+    struct ad_page *page;
     LDAPMessage **entries;
     size_t entry_count, entry_cap;
     unsigned referrals; /* in its answer, to other servers: counted, never followed */
@@ -221,13 +222,29 @@ static int op_send(struct ad_op *op, struct err *e)
         LDAPControl sd = {.ldctl_oid = (char *)(uintptr_t) "1.2.840.113556.1.4.801",
                           .ldctl_value = {.bv_val = dacl, .bv_len = sizeof(dacl)},
                           .ldctl_iscritical = 1};
-        LDAPControl *controls[] = {&sd, NULL};
+        LDAPControl *page = NULL;
+        LDAPControl *controls[3] = {NULL};
+        size_t n = 0;
         struct timeval limit = {.tv_sec = (time_t)((c->operation_ms + 999) / 1000)};
 
-        rc = ldap_search_ext(c->ld, op->base, op->subtree ? LDAP_SCOPE_SUBTREE : LDAP_SCOPE_BASE,
-                             op->filter, op->attrs, /* attrsonly */ 0,
-                             op->with_dacl ? controls : NULL, NULL, &limit, (int)op->limit + 1,
-                             &op->msgid);
+        rc = LDAP_SUCCESS;
+        if (op->with_dacl)
+            controls[n++] = &sd;
+        if (op->page != NULL) {
+            struct berval cookie = {.bv_val = op->page->cookie, .bv_len = op->page->n};
+
+            rc =
+                ldap_create_page_control(c->ld, (ber_int_t)op->page->size,
+                                         op->page->n > 0 ? &cookie : NULL, /* critical */ 1, &page);
+            controls[n++] = page;
+        }
+        /* The size limit is for all pages together: ours is kept by keep_entry. */
+        if (rc == LDAP_SUCCESS)
+            rc = ldap_search_ext(c->ld, op->base,
+                                 op->subtree ? LDAP_SCOPE_SUBTREE : LDAP_SCOPE_BASE, op->filter,
+                                 op->attrs, /* attrsonly */ 0, n > 0 ? controls : NULL, NULL,
+                                 &limit, op->page != NULL ? 0 : (int)op->limit + 1, &op->msgid);
+        ldap_control_free(page);
     } else {
         rc = ldap_modify_ext(c->ld, op->base, op->mods, NULL, NULL, &op->msgid);
     }
@@ -327,6 +344,7 @@ int ad_search_start(struct ad_conn *c, const struct ad_search *s, ad_search_cb c
     op->subtree = s->subtree;
     op->with_dacl = s->with_dacl;
     op->some = s->some;
+    op->page = s->page;
     op->limit = s->limit == 0 ? 1 : s->limit;
     op->filter = text_dup(s->filter != NULL ? s->filter : "(objectClass=*)");
     while (s->attrs[n] != NULL)
@@ -516,12 +534,37 @@ static int keep_entry(struct ad_op *op, LDAPMessage *msg, struct err *e)
     return 0;
 }
 
+/* Where the next page begins. */
+static int take_cookie(struct ad_op *op, LDAPMessage *msg, struct err *e)
+{
+    struct ad_conn *c = op->conn;
+    LDAPControl **controls = NULL, *page;
+    struct berval cookie = {0};
+    ber_int_t estimate = 0;
+    int rc = ldap_parse_result(c->ld, msg, NULL, NULL, NULL, NULL, &controls, /* freeit */ 0);
+
+    op->page->n = 0;
+    page = rc == LDAP_SUCCESS ? ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, controls, NULL) : NULL;
+    if (page == NULL)
+        rc = err_set(e, ERR_INVALID, rc, "%s: a page without its end", c->host);
+    else if (ldap_parse_pageresponse_control(c->ld, page, &estimate, &cookie) != LDAP_SUCCESS)
+        rc = err_set(e, ERR_INVALID, 0, "%s: a page with an end that cannot be read", c->host);
+    else if (cookie.bv_len > sizeof(op->page->cookie))
+        rc = err_set(e, ERR_TOOBIG, 0, "%s: a page's cookie of %zu bytes", c->host,
+                     (size_t)cookie.bv_len);
+    else if (cookie.bv_len > 0)
+        memcpy(op->page->cookie, cookie.bv_val, op->page->n = cookie.bv_len);
+    ber_memfree(cookie.bv_val);
+    ldap_controls_free(controls);
+    return rc;
+}
+
 /* One message. Takes `msg`. */
 static void take_message(struct ad_conn *c, LDAPMessage *msg)
 {
     struct ad_op *op = find_sent(c, ldap_msgid(msg));
     int type = ldap_msgtype(msg);
-    struct err e = ERR_NONE;
+    struct err e = ERR_NONE, cut = ERR_NONE;
 
     if (op == NULL) { /* the answer to something given up, or an unsolicited notice */
         (void)ldap_msgfree(msg);
@@ -548,8 +591,12 @@ static void take_message(struct ad_conn *c, LDAPMessage *msg)
         op_finish(op, &e);
         return;
     }
+    if (op->page != NULL)
+        (void)take_cookie(op, msg, &cut);
     (void)ad_result_err(c->ld, msg, op->modify_cb != NULL, c->host, &op->referrals,
                         &e); /* frees msg */
+    if (e.code == ERR_OK)
+        e = cut;
     op_finish(op, e.code == ERR_OK ? NULL : &e);
 }
 

@@ -6,14 +6,20 @@
  */
 #include "agent/service/service_inside.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "ldap/count.h"
 
 static void on_world(void *arg, const struct err *e);
 static void reopen(void *arg);
 static void on_only(void *arg, struct policy *p, const struct err *e);
+static void census(void *arg);
+static void on_counted(void *arg, uint64_t n, const struct err *e);
+
+enum { CENSUS_LOOK_MS = 1000, CENSUS_MS = 24 * 3600 * 1000 };
 
 static int open_world(struct place *p, struct err *e)
 {
@@ -47,12 +53,15 @@ int place_open(struct service *s, const struct cfg_domain *d, struct place *p, s
             p->lists[p->list_count++] =
                 (struct place_list){.place = p, .signer = &s->cfg->signers[i]};
     }
+    if (s->cfg->policy.brake_percent > 0)
+        p->census = loop_timer_start(s->loop, 0, census, p);
     return open_world(p, e);
 }
 
 void place_close(struct place *p)
 {
     loop_timer_stop(&p->later);
+    loop_timer_stop(&p->census);
     if (p->world.loop != NULL)
         world_close(&p->world);
     for (size_t i = 0; i < p->list_count; i++)
@@ -108,6 +117,49 @@ static void reopen(void *arg)
         p->told = true;
         p->later = loop_timer_start(p->s->loop, service_backoff_ms(p->tries++), reopen, p);
     }
+}
+
+/* --- how many users ------------------------------------------------------------------------ */
+
+/* Once a day, and as soon as there is a DC. */
+static void census(void *arg)
+{
+    struct place *p = arg;
+    struct service *s = p->s;
+    struct ad_dc *dc = world_can_judge(&p->world) ? world_dc(&p->world, false) : NULL;
+    uint64_t wait = SERVICE_WAIT_MAX_MS;
+    struct err e;
+
+    p->census = NULL;
+    if (dc == NULL) {
+        wait = CENSUS_LOOK_MS;
+    } else if (!p->counting &&
+               (p->counted_at == 0 || loop_now(s->loop) - p->counted_at >= CENSUS_MS)) {
+        p->counting =
+            ad_count_start(dc->conn, dc->domain_dn, AD_ENABLED_USERS, on_counted, p, &e) == 0;
+        if (!p->counting)
+            log_warning("domain=%s its enabled users cannot be counted: %s", p->domain->name,
+                        e.msg);
+    }
+    p->census = loop_timer_start(s->loop, wait, census, p);
+}
+
+static void on_counted(void *arg, uint64_t n, const struct err *e)
+{
+    struct place *p = arg;
+
+    p->counting = false;
+    if (p->world.closed)
+        return;
+    if (e != NULL) {
+        log_warning("domain=%s its enabled users cannot be counted, trying again: brake_percent "
+                    "goes by the last count, where there was one: %s",
+                    p->domain->name, e->msg);
+        return;
+    }
+    p->counted_at = loop_now(p->s->loop);
+    brake_users(p->s->brake, p->domain->name, n);
+    log_info("domain=%s has %" PRIu64 " enabled users", p->domain->name, n);
 }
 
 /* --- lists ------------------------------------------------------------------------------------ */

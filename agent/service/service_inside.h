@@ -44,6 +44,9 @@ struct place {
     bool told; /* the world is there, or told why not */
     unsigned tries;
     struct loop_timer *later;
+    struct loop_timer *census; /* how many enabled users has it? For the brake */
+    bool counting;
+    uint64_t counted_at; /* by loop_now; 0: not yet */
     struct place_list *lists;
     size_t list_count;
     uint64_t proven[AD_DCS_MAX]; /* by loop_now: when that DC last answered; 0 */

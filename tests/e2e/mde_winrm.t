@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2119 # actions has an argument that may be left out
 # Every DC's packets vanish, and its log is asked over WinRM: contained through Live Response, unconfirmed with the
 # cause; once the log can be read, proven by it.
 export EVENTS=winrm

@@ -314,6 +314,23 @@ run_conf=$LAB_DIR/two.conf start "$LAB_DIR/state2" 2; two=$pid
 for _ in $(seq 200); do [ -e "$results/$id.jws" ] && break; sleep 0.1; done
 is "$(answer "$id" agent verdict/verdict) $(uac "$account") $(changes "$account")" "genuine two done 546 1" "one dies in mid-case: the other proves its state and answers"
 stop "$two"
+
+# --- the share of a domain's people that may be changed in a day: counted in AD, five in any case
+sed 's/^agent = one/agent = three/; s/^brake_percent = 0/brake_percent = 1/; s/^\[cordon\]/[cordon]\nlog_level = info/' "$conf" >"$LAB_DIR/three.conf"; chmod 600 "$LAB_DIR/three.conf"
+enabled=$(lab exec "$LAB_DIR" -u admin ldapsearch -Q -Y GSSAPI -N -LLL -E pr=50/noprompt -H ldap://dc1.corp.example.com -b DC=corp,DC=example,DC=com \
+    '(&(objectCategory=person)(objectClass=user)(sAMAccountType=805306368)(!(userAccountControl:1.2.840.113556.1.4.803:=2)))' dn | grep -c '^dn:')
+run_conf=$LAB_DIR/three.conf start "$LAB_DIR/state3" 3; three=$pid
+until_so grep -q 'enabled users' "$work/run.3"
+is "$(grep -o 'has [0-9]* enabled users' "$work/run.3" | head -n 1)" "has $enabled enabled users" "the enabled users of the domain are counted"
+accounts=()
+for _ in 1 2 3 4 5 6; do k=$((k + 1)); accounts+=("$(printf 'u%05d' $k)"); done
+submit disable "${accounts[@]}" --json >"$work/sub"
+brake() { state=$LAB_DIR/state3 ask '{"do":"pending"}' | grep -q 'brake_percent = 1'; }
+until_so brake; is $? 0 "the sixth is held, by brake_percent"
+sleep 1
+is "$(for a in "${accounts[@]}"; do uac "$a"; done | sort | uniq -c | tr -s ' ' | tr '\n' ';')" " 1 544; 5 546;" "  five were disabled"
+stop "$three"
+
 # --- all that was said, by the schemas
 "$here/tests/standin/standin" help >/dev/null 2>&1 # gets ajv, the first time
 "$(command -v node || command -v nodejs)" "$here/tests/schema/real.js" "$work"/*.jws "$results"/*.jws >"$work/out" 2>&1
