@@ -55,8 +55,8 @@ int service_check(struct service *s, const struct cfg *next,
     CLEANUP(signers_freep) struct signers *signers = NULL;
     struct check *c;
 
-    if (!next->queue.on || next->signer_count == 0)
-        return err_set(e, ERR_CONFIG, 0, "it has no [queue], or no [signer/NAME]");
+    if (!next->queue.on || (next->signer_count == 0 && !next->risk.on))
+        return err_set(e, ERR_CONFIG, 0, "it has no [queue], or neither [signer/NAME] nor [risk]");
     if (signers_load(next, &signers, e) < 0)
         return -1;
     c = calloc(1, sizeof(*c));

@@ -205,9 +205,10 @@ static void open_tenant(struct service *s)
 
 static int open_all(struct service *s, struct err *e)
 {
-    if (s->cfg->signer_count == 0)
-        return err_set(e, ERR_CONFIG, 0,
-                       "there is no [signer/NAME]: nobody's requests could be taken");
+    if (s->cfg->signer_count == 0 && !s->cfg->risk.on)
+        return err_set(
+            e, ERR_CONFIG, 0,
+            "there is no [signer/NAME], and no [risk]: nobody's requests could be taken");
     if (open_keys(s, e) < 0 || open_rates(s, e) < 0 || open_ledger(s, e) < 0 ||
         open_queue(s, e) < 0 || open_places(s, e) < 0)
         return -1;
