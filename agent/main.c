@@ -156,7 +156,7 @@ static const struct {
      "  --domain NAME      which domain it is for (default: the first configured)\n"
      "  --on-prem, --cloud only in AD, only in Entra ID (default: both)\n"
      "  --clear-never-expires, --must-change, --mfa, --audit, --idp okta: as with the action\n"
-     "  --steps            the answer lists the steps\n"
+     "  --steps            each step is told as it ends, and the answer lists them\n"
      "  --wait[=TIME]      wait for the answers, and show them (default: until it expires)\n"
      "  --out FILE|-       write it there instead of onto the queue: one a line\n"
      "  --signed FILE|-    put these, signed elsewhere by --out, onto the queue; one that would\n"
