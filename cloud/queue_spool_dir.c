@@ -221,10 +221,24 @@ static void consider(struct candidates *cs, const struct candidate *c)
     cs->n++;
 }
 
-static int look_into(int folder, bool claimed, const struct spool_now *now, struct candidates *cs,
-                     struct err *e)
+/* Another agent may have taken it since `now`; then its lease ends later than any lease from then
+ * could, and looks like none. By a clock that was read after the name it does not. */
+static bool is_free(const struct spool_dir *d, const struct spool_name *n,
+                    const struct spool_now *now)
+{
+    struct spool_now later;
+
+    if (!spool_lease_over(n, now))
+        return false;
+    d->clock(&later);
+    return spool_lease_over(n, &later);
+}
+
+static int look_into(const struct spool_dir *d, int folder, const struct spool_now *now,
+                     struct candidates *cs, struct err *e)
 {
     CLEANUP(closedirp) DIR *names = list(folder);
+    bool claimed = folder == d->claimed;
     const char *name;
 
     if (names == NULL)
@@ -235,7 +249,7 @@ static int look_into(int folder, bool claimed, const struct spool_now *now, stru
         c.named = spool_name_read(name, &c.name);
         if (!c.named)
             c.name.id[0] = '~';
-        if (c.named && claimed && !spool_lease_over(&c.name, now))
+        if (c.named && claimed && !is_free(d, &c.name, now))
             continue;
         memcpy(c.file, name, strlen(name) + 1);
         consider(cs, &c);
@@ -374,9 +388,9 @@ int spool_receive(struct spool_dir *d, const char *id, unsigned max, uint64_t le
         cs.n = 0;
         raced = false;
         d->clock(&now);
-        rc = look_into(d->claimed, true, &now, &cs, e);
+        rc = look_into(d, d->claimed, &now, &cs, e);
         if (rc >= 0)
-            rc = look_into(d->new, false, &now, &cs, e);
+            rc = look_into(d, d->new, &now, &cs, e);
         for (size_t i = 0; i < cs.n && n < max && rc >= 0; i++) {
             if (!cs.list[i].named && id_used)
                 continue;
