@@ -267,6 +267,37 @@ static void one_message(void **state)
     assert_int_equal(sync_.count, 0);
 }
 
+static unsigned behind_; /* so many looks at the clock are from before the other one's */
+
+static void clock_behind(struct spool_now *ret_now)
+{
+    *ret_now = now_;
+    if (behind_ > 0) {
+        behind_--;
+        ret_now->boot_ms -= 5;
+        ret_now->wall_ms -= 5;
+    }
+}
+
+/* It is taken while the second agent looks: at the clock before, into the folder after. */
+static void taken_meanwhile(void **state)
+{
+    CLEANUP(queue_freep) struct queue *a = open_as("agent-a");
+    CLEANUP(queue_freep) struct queue *b = open_as("agent-b");
+    struct queue_message *m;
+
+    (void)state;
+    assert_int_equal(sync_put(a, "text", 0), QUEUE_OK);
+    m = sync_one(a, LEASE);
+    assert_non_null(m);
+    queue_spool_set_clock(b, clock_behind);
+    behind_ = 2; /* for its id; before it looks */
+    assert_null(sync_one(b, LEASE));
+    assert_int_equal(behind_, 0);
+    assert_int_equal(sync_complete(m), QUEUE_OK);
+    queue_message_free(m);
+}
+
 /* Another agent takes over what ran out, sees whose it was, and the first one learns that. Q5 */
 static void taken_over(void **state)
 {
@@ -892,6 +923,7 @@ int main(void)
         T(real_clock),
         T(one_message),
         T(taken_over),
+        T(taken_meanwhile),
         T(machine_started_anew),
         T(released),
         T(put_aside),
