@@ -146,21 +146,10 @@ static void refuse(struct message *m, const struct signed_in *in)
         memcpy(m->answers, id, strlen(id) + 1);
 }
 
-static bool send(void *arg, const struct request_entry *en)
-{
-    struct service *s = arg;
-    struct err e;
-
-    if (en->result != NULL && outbox_add(s->outbox, en->id, en->result, &e) < 0)
-        log_error("request=%s its answer goes out with the next start: %s", en->id, e.msg);
-    return true;
-}
-
 static void on_refused(void *arg, const struct err *e)
 {
     struct message *m = arg;
     struct service *s = m->s;
-    struct err mine;
 
     if (e != NULL) {
         service_ledger_failed(s, e);
@@ -168,8 +157,8 @@ static void on_refused(void *arg, const struct err *e)
         return;
     }
     service_ledger_fine(s);
-    if (m->answers[0] != '\0' && requests_find(s->ledger, m->answers, send, s, &mine) < 0)
-        log_error("request=%s %s", m->answers, mine.msg);
+    if (m->answers[0] != '\0')
+        outbox_add_recorded(s->outbox, m->answers);
     message_end(m, MESSAGE_DEAD, 0, m->reason);
 }
 

@@ -504,21 +504,10 @@ static void write_answer(void *arg)
     try_later(j, &e);
 }
 
-static bool send(void *arg, const struct request_entry *en)
-{
-    struct service *s = arg;
-    struct err e;
-
-    if (outbox_add(s->outbox, en->id, en->result, &e) < 0)
-        log_error("request=%s its answer goes out with the next start: %s", en->id, e.msg);
-    return true;
-}
-
 static void on_answered(void *arg, const struct err *e)
 {
     struct job *j = arg;
     struct service *s = j->s;
-    struct err mine;
 
     if (e != NULL) {
         try_later(j, e);
@@ -526,9 +515,7 @@ static void on_answered(void *arg, const struct err *e)
     }
     service_ledger_fine(s);
     s->answered++;
-    if (requests_find(s->ledger, j->request.id, send, s, &mine) < 0)
-        log_error("request=%s its answer goes out with the next start: %s", j->request.id,
-                  mine.msg);
+    outbox_add_recorded(s->outbox, j->request.id);
     if (j->message != NULL)
         message_end(TAKE(j->message), MESSAGE_COMPLETE, 0, NULL);
     over(j);

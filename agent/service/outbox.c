@@ -128,6 +128,23 @@ int outbox_add(struct outbox *o, const char *id, const char *jws, struct err *e)
     return outbox_add_event(o, id, 0, jws, e);
 }
 
+static bool add_recorded(void *arg, const struct request_entry *en)
+{
+    struct err e;
+
+    if (en->result != NULL && outbox_add(arg, en->id, en->result, &e) < 0)
+        log_error("request=%s its answer goes out with the next start: %s", en->id, e.msg);
+    return true;
+}
+
+void outbox_add_recorded(struct outbox *o, const char *id)
+{
+    struct err e;
+
+    if (requests_find(o->ledger, id, add_recorded, o, &e) < 0)
+        log_error("request=%s its answer goes out with the next start: %s", id, e.msg);
+}
+
 int outbox_add_event(struct outbox *o, const char *id, unsigned number, const char *jws,
                      struct err *e)
 {

@@ -24,6 +24,9 @@ void outbox_free(struct outbox *o);
 /* jws: copied; "" is delivered at once, to nobody. One of that id that is on its way already:
  * nothing. */
 int outbox_add(struct outbox *o, const char *id, const char *jws, struct err *e);
+/* The answer that the ledger has of that id; where it cannot be added now, that is logged, and it
+ * goes out with the next start. */
+void outbox_add_recorded(struct outbox *o, const char *id);
 /* A step of it: ID.NUMBER.jws in the directory, numbers from 1. Kept here alone; an answer that is
  * added behind it waits for it. */
 int outbox_add_event(struct outbox *o, const char *id, unsigned number, const char *jws,

@@ -167,16 +167,6 @@ static bool giving_back(void *arg, const struct holdwatch_return *r)
     return false;
 }
 
-static bool send(void *arg, const struct request_entry *en)
-{
-    struct service *s = arg;
-    struct err e;
-
-    if (en->result != NULL && outbox_add(s->outbox, en->id, en->result, &e) < 0)
-        log_error("event=%s goes out with the next start: %s", en->id, e.msg);
-    return true;
-}
-
 struct event {
     struct service *s;
     char id[ID_ULID];
@@ -190,12 +180,11 @@ static void event_freep(struct event **ev)
 static void on_event(void *arg, const struct err *e)
 {
     CLEANUP(event_freep) struct event *ev = arg;
-    struct err mine;
 
     if (e != NULL)
         service_ledger_failed(ev->s, e);
-    else if (requests_find(ev->s->ledger, ev->id, send, ev->s, &mine) < 0)
-        log_error("event=%s goes out with the next start: %s", ev->id, mine.msg);
+    else
+        outbox_add_recorded(ev->s->outbox, ev->id);
 }
 
 /* To whoever reads our answers, the way they go. */
