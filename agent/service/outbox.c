@@ -26,6 +26,7 @@ struct item {
     struct item *next;
     char id[ID_UUID];
     unsigned number; /* of an event; 0: the answer */
+    unsigned behind; /* an answer: so many of its events are still here, and go first */
     char *jws;
     bool busy, in_dir, in_queue, waits;
     unsigned tries;
@@ -38,7 +39,7 @@ struct outbox {
     char *dir, *mark;
     struct queue *queue;
     struct item *items; /* oldest first */
-    size_t count, flying, events;
+    size_t count, flying;
     struct loop_timer *later;
 };
 
@@ -102,22 +103,10 @@ size_t outbox_stuck(const struct outbox *o)
     return n;
 }
 
-/* An answer goes after its events. */
-static bool is_behind(const struct item *x)
-{
-    if (x->number > 0 || x->o->events == 0)
-        return false;
-    for (const struct item *y = x->o->items; y != x; y = y->next) {
-        if (strcmp(y->id, x->id) == 0)
-            return true;
-    }
-    return false;
-}
-
 bool outbox_is_idle(const struct outbox *o)
 {
     for (const struct item *x = o->items; x != NULL; x = x->next) {
-        if (x->busy || (!x->waits && !is_behind(x)))
+        if (x->busy || (!x->waits && x->behind == 0))
             return false;
     }
     return true;
@@ -149,10 +138,14 @@ int outbox_add_event(struct outbox *o, const char *id, unsigned number, const ch
                      struct err *e)
 {
     struct item **at = &o->items, *x;
+    unsigned events = 0;
 
     for (; *at != NULL; at = &(*at)->next) {
-        if ((*at)->number == number && strcmp((*at)->id, id) == 0)
+        if (strcmp((*at)->id, id) != 0)
+            continue;
+        if ((*at)->number == number)
             return 0;
+        events += (*at)->number > 0;
     }
     x = calloc(1, sizeof(*x));
     if (x == NULL || (x->jws = text_dup(jws)) == NULL) {
@@ -162,9 +155,9 @@ int outbox_add_event(struct outbox *o, const char *id, unsigned number, const ch
     x->o = o;
     (void)snprintf(x->id, sizeof(x->id), "%s", id);
     x->number = number;
+    x->behind = number == 0 ? events : 0;
     *at = x;
     o->count++;
-    o->events += number > 0;
     if (o->later == NULL)
         o->later = loop_timer_start(o->loop, 0, go_all, o);
     return 0;
@@ -177,7 +170,7 @@ static void go_all(void *arg)
     o->later = NULL;
     for (struct item *x = o->items, *next; x != NULL && o->flying < IN_FLIGHT; x = next) {
         next = x->next; /* an event may be gone at once */
-        if (!x->busy && !x->waits && !is_behind(x))
+        if (!x->busy && !x->waits && x->behind == 0)
             go(x);
     }
 }
@@ -201,7 +194,13 @@ static void forget(struct item *x)
         at = &(*at)->next;
     *at = x->next;
     o->count--;
-    o->events -= x->number > 0;
+    /* Its answer was added behind it. */
+    for (struct item *y = x->number > 0 ? x->next : NULL; y != NULL; y = y->next) {
+        if (y->number == 0 && strcmp(y->id, x->id) == 0) {
+            y->behind--;
+            break;
+        }
+    }
     item_free(x);
 }
 
