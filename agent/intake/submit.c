@@ -199,6 +199,29 @@ static void show(const struct submit *s, const char *id, const char *payload, co
     text_done(&line);
 }
 
+typedef int (*verify_by)(const struct jws_key *agent, const char *jws, size_t n,
+                         struct text *payload, char ret_request[ID_UUID], struct err *e);
+
+/* Of one of ours, and by a key that is believed? ERR_NOTFOUND: it is somebody else's. */
+static int read_ours(struct submit *s, verify_by verify, const char *jws, size_t n,
+                     struct text *payload, struct cJSON **ret_json, struct one **ret_one,
+                     struct err *e)
+{
+    char id[ID_UUID];
+    int rc = -1;
+
+    (void)err_set(e, ERR_DENIED, 0, "no key");
+    for (size_t i = 0; i < s->key_count && rc < 0; i++) {
+        text_clear(payload);
+        rc = verify(s->keys[i], jws, n, payload, id, e);
+    }
+    if (rc < 0)
+        return -1;
+    *ret_one = find(s, id);
+    return *ret_one == NULL ? err_set(e, ERR_NOTFOUND, 0, "no request of ours")
+                            : json_parse(payload->s, payload->len, NULL, ret_json, e);
+}
+
 static void show_step(const struct submit *s, const char *id, const char *payload,
                       const struct cJSON *j)
 {
@@ -220,66 +243,34 @@ static void show_step(const struct submit *s, const char *id, const char *payloa
     text_done(&line);
 }
 
-/* A step of one of ours, before its answer. Errors as take's. */
-static int take_step(struct submit *s, const char *jws, size_t n, struct err *e)
-{
-    struct text payload = TEXT_INIT(INTAKE_RESULT_MAX);
-    CLEANUP(json_freep) struct cJSON *j = NULL;
-    char id[ID_UUID];
-    struct one *x = NULL;
-    int rc = -1;
-
-    (void)err_set(e, ERR_DENIED, 0, "no key");
-    for (size_t i = 0; i < s->key_count && rc < 0; i++) {
-        text_clear(&payload);
-        rc = intake_step_verify(s->keys[i], jws, n, &payload, id, e);
-    }
-    if (rc == 0 && (x = find(s, id)) == NULL)
-        rc = err_set(e, ERR_NOTFOUND, 0, "no request of ours");
-    if (rc == 0)
-        rc = json_parse(payload.s, payload.len, NULL, &j, e);
-    if (rc == 0 && !x->answered)
-        show_step(s, id, payload.s, j);
-    text_done(&payload);
-    return rc;
-}
-
-/* Ours, and by a key that is believed? Then it is shown. ERR_NOTFOUND: it is somebody else's. */
+/* An answer, or a step before it: shown. Errors of read_ours. */
 static int take(struct submit *s, const char *jws, size_t n, struct err *e)
 {
-    struct jws_hint hint;
-    struct text payload = TEXT_INIT(INTAKE_RESULT_MAX);
+    CLEANUP(text_done) struct text payload = TEXT_INIT(INTAKE_RESULT_MAX);
     CLEANUP(json_freep) struct cJSON *j = NULL;
-    char id[ID_UUID];
-    struct one *x;
-    int rc = -1;
+    struct jws_hint hint;
+    struct one *x = NULL;
+    bool step;
 
     if (n > 0 && jws[n - 1] == '\n')
         n--;
-    if (jws_peek(jws, n, &hint, e) == 0 && strcmp(hint.typ, SIGNED_STEP_TYPE) == 0) {
-        text_done(&payload);
-        return take_step(s, jws, n, e);
-    }
-    (void)err_set(e, ERR_DENIED, 0, "no key");
-    for (size_t i = 0; i < s->key_count && rc < 0; i++) {
-        text_clear(&payload);
-        rc = intake_result_verify(s->keys[i], jws, n, &payload, id, e);
-    }
-    if (rc == 0) {
-        x = find(s, id);
-        rc = x == NULL ? err_set(e, ERR_NOTFOUND, 0, "no request of ours")
-                       : json_parse(payload.s, payload.len, NULL, &j, e);
-    }
-    if (rc == 0 && !x->answered) { /* the same answer may come twice */
+    step = jws_peek(jws, n, &hint, e) == 0 && strcmp(hint.typ, SIGNED_STEP_TYPE) == 0;
+    if (read_ours(s, step ? intake_step_verify : intake_result_verify, jws, n, &payload, &j, &x,
+                  e) < 0)
+        return -1;
+    if (x->answered) /* what comes twice is shown once */
+        return 0;
+    if (step) {
+        show_step(s, x->item->id, payload.s, j);
+    } else {
         int code = exit_of(j);
 
-        show(s, id, payload.s, j);
+        show(s, x->item->id, payload.s, j);
         x->answered = true;
         s->missing--;
         s->exit = code > s->exit ? code : s->exit;
     }
-    text_done(&payload);
-    return rc;
+    return 0;
 }
 
 /* number: of a step; 0: the answer. Is it there? */
