@@ -65,6 +65,18 @@ void secret_freep(struct secret **s)
     secret_free(*s);
 }
 
+int secret_keep(struct secret **at, const struct secret *s, struct err *e)
+{
+    struct secret *copy = NULL;
+
+    if (secret_new(s->len, &copy, e) < 0)
+        return -1;
+    memcpy(copy->p, s->p, s->len);
+    secret_free(*at);
+    *at = copy;
+    return 0;
+}
+
 int secret_from_file(const char *path, size_t max, struct secret **ret_secret, struct err *e)
 {
     CLEANUP(cleanup_fdp) int fd = -1;

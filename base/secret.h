@@ -19,6 +19,8 @@ int secret_new(size_t n, struct secret **ret_secret, struct err *e); /* n zero b
 /* The whole of a trusted file (FILE_SECRET), byte for byte: a newline at its end is part of it.
  * A NUL stands behind the last byte and is not counted. */
 int secret_from_file(const char *path, size_t max, struct secret **ret_secret, struct err *e);
+/* A copy of `s` takes the place of *at, which is freed; on an error *at stays. `s` may be *at. */
+int secret_keep(struct secret **at, const struct secret *s, struct err *e);
 void secret_free(struct secret *s);
 void secret_freep(struct secret **s);
 uint8_t *secret_bytes(struct secret *s); /* borrowed */

@@ -311,20 +311,6 @@ void defender_ask(struct defender_call *c, const struct defender_request *r)
         ask_token(c);
 }
 
-/* For token_refused, which wants to know which one it was; and it has to outlive a wait. */
-static int keep(struct defender_call *c, const struct secret *authorization, struct err *e)
-{
-    struct secret *s = NULL;
-    size_t n = secret_len(authorization);
-
-    if (secret_new(n, &s, e) < 0)
-        return -1;
-    memcpy(secret_bytes(s), secret_bytes((struct secret *)(uintptr_t)authorization), n);
-    secret_free(c->used);
-    c->used = s;
-    return 0;
-}
-
 /* What the token says that it lacks need not be asked for. */
 static int check_roles(struct defender_call *c, struct err *e)
 {
@@ -366,7 +352,7 @@ static void on_token(void *arg, const struct secret *authorization, const struct
         fail(c, &mine);
         return;
     }
-    if (keep(c, authorization, &mine) < 0 || check_roles(c, &mine) < 0 ||
+    if (secret_keep(&c->used, authorization, &mine) < 0 || check_roles(c, &mine) < 0 ||
         (!c->placed && take_place(c, &ms, &mine) < 0)) {
         fail(c, &mine);
         return;

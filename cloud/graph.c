@@ -269,14 +269,8 @@ int graph_use(struct graph *g, const struct secret *authorization, unsigned *ret
               struct err *e)
 {
     if (g->used == NULL || !secret_equal(g->used, authorization)) {
-        struct secret *copy = NULL;
-
-        if (secret_new(secret_len(authorization), &copy, e) < 0)
+        if (secret_keep(&g->used, authorization, e) < 0)
             return -1;
-        memcpy(secret_bytes(copy), secret_bytes((struct secret *)(uintptr_t)authorization),
-               secret_len(authorization));
-        secret_free(g->used);
-        g->used = copy;
         g->token_at++;
     }
     *ret_token = g->token_at;

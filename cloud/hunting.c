@@ -193,19 +193,6 @@ int hunt_security_event_start(const struct hunt_workspace *w, const char *sid, i
     return 0;
 }
 
-static int keep(struct hunt_call *c, const struct secret *authorization, struct err *e)
-{
-    struct secret *s = NULL;
-    size_t n = secret_len(authorization);
-
-    if (secret_new(n, &s, e) < 0)
-        return -1;
-    memcpy(secret_bytes(s), secret_bytes((struct secret *)authorization), n);
-    secret_free(c->used);
-    c->used = s;
-    return 0;
-}
-
 static int send(struct hunt_call *c, const struct secret *authorization, struct err *e)
 {
     static const struct http_header headers[] = {
@@ -241,7 +228,8 @@ static void on_token(void *arg, const struct secret *authorization, const struct
         (void)err_set(&mine, ERR_CANCELED, 0, "Log Analytics: given up");
         e = &mine;
     }
-    if (e == NULL && (keep(c, authorization, &mine) < 0 || send(c, authorization, &mine) < 0))
+    if (e == NULL &&
+        (secret_keep(&c->used, authorization, &mine) < 0 || send(c, authorization, &mine) < 0))
         e = &mine;
     if (e != NULL)
         finish(c, NULL, e);

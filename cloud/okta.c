@@ -191,20 +191,6 @@ void okta_ask_on(struct okta_call *c, const char *method, bool changes, okta_the
     then(c, NULL, &e);
 }
 
-/* For token_refused, which wants to know which one it was. */
-static int keep(struct okta_call *c, const struct secret *authorization, struct err *e)
-{
-    struct secret *s = NULL;
-    size_t n = secret_len(authorization);
-
-    if (secret_new(n, &s, e) < 0)
-        return -1;
-    memcpy(secret_bytes(s), secret_bytes((struct secret *)authorization), n);
-    secret_free(c->used);
-    c->used = s;
-    return 0;
-}
-
 static int send(struct okta_call *c, const struct secret *authorization, struct err *e)
 {
     static const struct http_header headers[] = {
@@ -239,7 +225,8 @@ static void on_token(void *arg, const struct secret *authorization, const struct
         (void)err_set(&mine, ERR_CANCELED, 0, "Okta: given up");
         e = &mine;
     }
-    if (e == NULL && (keep(c, authorization, &mine) < 0 || send(c, authorization, &mine) < 0))
+    if (e == NULL &&
+        (secret_keep(&c->used, authorization, &mine) < 0 || send(c, authorization, &mine) < 0))
         e = &mine;
     if (e != NULL)
         c->then(c, NULL, e);

@@ -136,27 +136,14 @@ int azure_ask(struct azure_call *c, const char *method, long want, azure_then th
     return azure_again(c, e);
 }
 
-/* For token_refused, which wants to know which one it was. */
-static int keep(struct azure_call *c, const struct secret *authorization, struct err *e)
-{
-    struct secret *s = NULL;
-    size_t n = secret_len(authorization);
-
-    if (secret_new(n, &s, e) < 0)
-        return -1;
-    memcpy(secret_bytes(s), secret_bytes((struct secret *)authorization), n);
-    secret_free(c->used);
-    c->used = s;
-    return 0;
-}
-
 static void on_token(void *arg, const struct secret *authorization, const struct err *e)
 {
     struct azure_call *c = arg;
     struct err mine;
 
     c->ask = NULL;
-    if (e == NULL && (keep(c, authorization, &mine) < 0 || send_it(c, authorization, &mine) < 0))
+    if (e == NULL &&
+        (secret_keep(&c->used, authorization, &mine) < 0 || send_it(c, authorization, &mine) < 0))
         e = &mine;
     if (e != NULL)
         c->then(c, NULL, queue_end_of(e), e);

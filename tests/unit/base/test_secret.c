@@ -176,11 +176,29 @@ static void passwords(void **state)
     assert_true(most < 2 * least);
 }
 
+static void copied(void **state)
+{
+    CLEANUP(secret_freep) struct secret *a = NULL, *kept = NULL;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(secret_new(3, &a, &e), 0);
+    memcpy(secret_bytes(a), "abc", 3);
+    assert_int_equal(secret_keep(&kept, a, &e), 0);
+    secret_bytes(a)[0] = 'x';
+    assert_int_equal(secret_len(kept), 3);
+    assert_memory_equal(secret_bytes(kept), "abc", 4);
+    assert_int_equal(secret_keep(&kept, kept, &e), 0); /* of itself */
+    assert_memory_equal(secret_bytes(kept), "abc", 4);
+    assert_int_equal(secret_keep(&kept, a, &e), 0);
+    assert_memory_equal(secret_bytes(kept), "xbc", 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(making),    cmocka_unit_test(kept_in),   cmocka_unit_test(not_locked),
-        cmocka_unit_test(from_file), cmocka_unit_test(passwords),
+        cmocka_unit_test(making),    cmocka_unit_test(kept_in), cmocka_unit_test(not_locked),
+        cmocka_unit_test(from_file), cmocka_unit_test(copied),  cmocka_unit_test(passwords),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
